@@ -1,0 +1,28 @@
+"""``shortlist evaluate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shortlist.cli.output import JsonFlag, out, print_json
+
+
+def evaluate(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Artifact.")],
+    protocol: Annotated[str, typer.Option(help="full: every item of the corpus competes.")] = "full",
+    json: JsonFlag = False,
+) -> None:
+    """Measure an artifact again, through the serving path."""
+    if protocol != "full":
+        raise typer.BadParameter(f"expected full, got {protocol!r}", param_hint="--protocol")
+    from shortlist.recommender.artifact import load
+    from shortlist.recommender.evaluation import evaluate as run
+
+    report = run(load(folder))
+    if json:
+        print_json(report.to_dict())
+    else:
+        out().print(report.table())

@@ -1,0 +1,60 @@
+"""What verbs print: people read tables; ``--json`` prints exactly one document on standard output."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from shortlist.recommender.query import Recommendation
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output, all else on standard error.")]
+
+
+def out() -> Console:
+    """For the answer."""
+    return Console(highlight=False)
+
+
+def err() -> Console:
+    """For progress."""
+    return Console(stderr=True, highlight=False)
+
+
+def print_json(document: Any) -> None:
+    """Exactly one document."""
+    print(json.dumps(document, ensure_ascii=False))
+
+
+def item_table(items: Sequence[Recommendation], title: str) -> Table:
+    """A list of items for people: whatever columns they have, and why."""
+    columns = list(dict.fromkeys(name for item in items for name in item.display if name != "title"))
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("", justify="right", style="dim")
+    table.add_column("id", style="cyan")
+    if any("title" in item.display for item in items):
+        table.add_column("title", style="bold")
+    for name in columns:
+        table.add_column(name, style="dim")
+    table.add_column("score", justify="right")
+    if any(item.reasons for item in items):
+        table.add_column("because you liked")
+    for item in items:
+        cells = [str(item.rank), str(item.item_id)]
+        cells += [item.title] if "title" in item.display else []
+        cells += [_cell(item.display.get(name)) for name in columns]
+        cells.append(f"{item.score:.3f}")
+        if any(one.reasons for one in items):
+            cells.append("; ".join(str(reason.title or reason.item_id) for reason in item.reasons))
+        table.add_row(*cells)
+    return table
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

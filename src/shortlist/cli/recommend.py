@@ -1,0 +1,57 @@
+"""``shortlist recommend``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shortlist.cli.output import JsonFlag, item_table, out, print_json
+
+
+def recommend(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Artifact.")],
+    user: Annotated[str | None, typer.Option(help="A known user's id.")] = None,
+    history: Annotated[str | None, typer.Option(metavar="ID,ID,...", help="Liked items, most recent last.")] = None,
+    disliked: Annotated[str | None, typer.Option(metavar="ID,ID,...", help="Disliked items.")] = None,
+    k: Annotated[int, typer.Option("-k", help="Items wanted.")] = 10,
+    exclude: Annotated[str | None, typer.Option(metavar="ID,ID,...", help="Items never to return.")] = None,
+    where: Annotated[str | None, typer.Option(help="Condition on the items, such as 'genres has \"Comedy\"'.")] = None,
+    feature: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A value of the user or the moment; repeatable.")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Recommend to a known user, or to anyone by a history."""
+    if user is None and history is None:
+        raise typer.BadParameter("give --user ID, --history ID,ID,... or both", param_hint="--user / --history")
+    features = dict(_pair(one) for one in feature or ())
+    from shortlist.recommender import Query
+    from shortlist.recommender.artifact import load
+
+    query = Query(
+        user_id=user,
+        history=_ids(history),
+        disliked=_ids(disliked),
+        features=features,
+        k=k,
+        exclude=_ids(exclude),
+        where=where,
+    )
+    answer = load(folder).recommend(query)
+    if json:
+        print_json(answer.to_dict())
+    else:
+        out().print(item_table(answer.items, f"for user {user}" if user is not None else "for this history"))
+
+
+def _ids(text: str | None) -> list[str | int]:
+    return [one.strip() for one in text.split(",") if one.strip()] if text else []
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise typer.BadParameter(f"expected NAME=VALUE, got {text!r}", param_hint="--feature")
+    return name, value

@@ -1,0 +1,52 @@
+"""``shortlist train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shortlist.cli.output import JsonFlag, err, out, print_json
+
+
+def _print_settings(wanted: bool) -> None:
+    if not wanted:
+        return
+    from shortlist.settings import documentation
+
+    section = None
+    for current, key, default, meaning in documentation():
+        if current != section and current:
+            print(f"\n[{current}]")
+        section = current
+        print(f"{key} = {default}\n    {meaning}")
+    raise typer.Exit
+
+
+def train(
+    config: Annotated[Path, typer.Argument(help="Settings (TOML); paths in it are relative to it.")],
+    out_dir: Annotated[Path, typer.Option("--out", help="Folder of the artifact.")],
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one setting; repeatable.")
+    ] = None,
+    json: JsonFlag = False,
+    help_settings: Annotated[  # noqa: ARG001 - the callback acts
+        bool, typer.Option("--help-settings", callback=_print_settings, is_eager=True, help="Document every setting.")
+    ] = False,
+) -> None:
+    """Fit a model, evaluate it on the test part beside baselines, and write the artifact."""
+    from shortlist.settings import Settings
+    from shortlist.training.requirements import require_training_packages
+
+    settings = Settings.from_toml(config, overrides or ())
+    require_training_packages()
+    from shortlist.training.run import train as run
+
+    recommender = run(settings, out_dir, err())
+    assert recommender.report is not None
+    if json:
+        print_json(recommender.report.to_dict())
+        return
+    out().print(recommender.report.table())
+    out().print(f"artifact: {out_dir}   try: shortlist serve {out_dir}", style="dim")

@@ -1,0 +1,41 @@
+"""Settings → ``Dataset``: which tables, then ``prepare``."""
+
+from __future__ import annotations
+
+from shortlist.data.dataset import Dataset
+from shortlist.data.preparation import prepare
+from shortlist.data.sources import folder_of, known_dataset
+from shortlist.errors import SettingsError
+from shortlist.settings import Settings
+
+
+def load_dataset(settings: Settings) -> Dataset:
+    """Read what ``[data]``, ``[features]`` and ``[split]`` name.
+
+    Raises:
+        SettingsError: no source is named, or two.
+        DataError: see ``prepare``.
+
+    >>> load_dataset(Settings.from_dict({"data": {"dataset": "ml-latest-small"}})).num_items
+    9066
+    """
+    data, split = settings.data, settings.split
+    if split.method == "files":
+        return prepare(_split_files(settings), data.users, data.items, data, settings.features)
+    if (data.dataset is None) == (data.interactions is None):
+        raise SettingsError(
+            "[data] needs either interactions = \"FILE\" or dataset = \"NAME\" (see `shortlist data list`); "
+            f"got dataset={data.dataset!r}, interactions={data.interactions!r}."
+        )
+    if data.dataset is not None:
+        tables = known_dataset(data.dataset).tables(folder_of(data.dataset))
+        return prepare(tables.interactions, data.users or tables.users, data.items or tables.items, data, settings.features)
+    return prepare(data.interactions, data.users, data.items, data, settings.features)
+
+
+def _split_files(settings: Settings) -> dict[str, str]:
+    split = settings.split
+    files = {name: path for name, path in (("train", split.train), ("valid", split.valid), ("test", split.test)) if path}
+    if not {"train", "test"} <= files.keys():
+        raise SettingsError('[split] method = "files" needs train = "FILE" and test = "FILE".')
+    return files

@@ -1,0 +1,319 @@
+"""Tables → ``Dataset``: one function for every engine narwhals speaks (DuckDB here, Spark on a cluster).
+
+The order of the steps, and the rules they follow:
+
+1. every named column must exist; a row without user, item, time or needed value stops or is dropped (``data.missing``);
+2. ``liked`` and ``disliked`` are read from the conditions;
+3. rows equal in user, item, time and value are one interaction;
+4. of several interactions of one user with one item the first, the last or all count (``data.repeats``);
+5. vocabularies: most frequent first, then by id;
+6. sorted by user, then time, then the order of the source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import narwhals as nw
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from shortlist.data.conditions import columns_of, parse, to_expression
+from shortlist.data.dataset import Dataset
+from shortlist.data.features import Column, FeatureSpec, Schema, Side, plain_column
+from shortlist.data.interactions import Interactions
+from shortlist.data.summary import DataSummary
+from shortlist.data.tables import ROW, Source, TableReader, require_columns
+from shortlist.data.vocabulary import Vocabulary
+from shortlist.errors import DataError
+from shortlist.settings import DataSettings, FeatureSettings, FeaturesSettings
+
+PART = "_part"  # which of several interaction files a row came from
+_CONTEXT = "_context_"
+
+
+def prepare(
+    interactions: Source | Mapping[str, Source],
+    users: Source | None = None,
+    items: Source | None = None,
+    settings: DataSettings | None = None,
+    features: FeaturesSettings | None = None,
+) -> Dataset:
+    """Read tables into a frozen ``Dataset``.
+
+    Args:
+        interactions: file or data frame; or several by the part they play (``{"train": ..., "test": ...}``).
+        users, items: feature tables, one row an id.
+        settings: columns, conditions, rules.
+        features: which columns are features.
+
+    Raises:
+        DataError, ConditionError: see the module's steps.
+
+    >>> log = pa.table({"user_id": ["ann", "ann", "bob"], "item_id": [7, 8, 7]})
+    >>> data = prepare(log)
+    >>> data.num_users, data.num_items, data.interactions.item_idx.tolist()
+    (2, 2, [0, 1, 0])
+    """
+    settings, features = settings or DataSettings(), features or FeaturesSettings()
+    with TableReader(settings.memory_limit) as reader:
+        log = _open_interactions(reader, interactions, settings)
+        log = reader.materialise(_roles(log, settings, features))
+        rows_read = _count(log)
+        log, dropped = _clean(reader, log, settings, rows_read)
+        user_ids, item_ids = _vocabulary(log, "user_id"), _vocabulary(log, "item_id")
+        table = _sorted_table(log, user_ids, item_ids, reader)
+        feature_tables = {
+            "user": _feature_table(reader, users, settings.columns.user_id, user_ids, features.user, (), "users"),
+            "item": _feature_table(
+                reader, items, settings.columns.item_id, item_ids, features.item, _titles(settings), "items"
+            ),
+        }
+    return _assemble(table, user_ids, item_ids, feature_tables, settings, features, rows_read, dropped)
+
+
+def _open_interactions(
+    reader: TableReader, source: Source | Mapping[str, Source], settings: DataSettings
+) -> nw.LazyFrame[Any]:
+    ids = (settings.columns.user_id, settings.columns.item_id)
+    if not isinstance(source, Mapping):
+        return reader.open(source, "interactions", ids)
+    parts = [
+        reader.open(one, f"interactions ({part})", ids).with_columns(nw.lit(number).alias(PART))
+        for number, (part, one) in enumerate(source.items())
+    ]
+    return nw.concat(parts, how="vertical")
+
+
+def _roles(log: nw.LazyFrame[Any], settings: DataSettings, features: FeaturesSettings) -> nw.LazyFrame[Any]:
+    """Rename columns to the parts they play; keep what conditions and context features look at."""
+    columns = settings.columns
+    roles = {"user_id": columns.user_id, "item_id": columns.item_id}
+    roles |= {role: name for role, name in (("timestamp", columns.timestamp), ("value", columns.value)) if name}
+    context = {_CONTEXT + name: spec.column or name for name, spec in features.context.items()}
+    require_columns(log, [*roles.values(), *context.values()], "interactions")
+    present = log.collect_schema().names()
+    in_conditions = {c for text in _conditions(settings) for c in columns_of(parse(text)) if c in present}
+    plain = (in_conditions | ({PART} & set(present))) - set(roles) - {ROW}
+    chosen = {**roles, **context, **{name: name for name in plain}, ROW: ROW}
+    return log.select(nw.col(source).alias(role) for role, source in chosen.items())
+
+
+def _conditions(settings: DataSettings) -> list[str]:
+    return [text for text in (settings.feedback.liked, settings.feedback.disliked) if text is not None]
+
+
+def _clean(
+    reader: TableReader, log: nw.LazyFrame[Any], settings: DataSettings, rows_read: int
+) -> tuple[nw.LazyFrame[Any], dict[str, int]]:
+    """Steps 1 to 4; returns what is left and what was dropped, by reason."""
+    schema = log.collect_schema()
+    if "timestamp" in schema:
+        log = log.with_columns(_milliseconds(log, settings.columns.timestamp or ""))
+    if "value" in schema:
+        log = log.with_columns(_value(schema["value"], settings.columns.value or ""))
+    schema = log.collect_schema()
+    needed = {"user_id", "item_id", "timestamp"} & set(schema)
+    needed |= {c for text in _conditions(settings) for c in columns_of(parse(text)) if c in schema}
+    dropped = {"missing value": _check_missing(log, sorted(needed), settings)}
+    log = log.drop_nulls(sorted(needed))
+    for name, text, default in (("liked", settings.feedback.liked, True), ("disliked", settings.feedback.disliked, False)):
+        is_met = nw.lit(default) if text is None else to_expression(parse(text), schema, text)
+        log = log.with_columns(is_met.alias(f"_{name}"))
+    log = reader.materialise(log)
+    keys = [c for c in ("user_id", "item_id", *((PART,) if PART in schema else ())) if c in schema]
+    same = [*keys, *(c for c in ("timestamp", "value") if c in schema)] if "timestamp" in schema else [ROW]
+    counts = [_count(log)]
+    log = _unique(log, same, "first", [ROW], counts)
+    if settings.repeats != "all":
+        log = _unique(log, keys, settings.repeats, [c for c in ("timestamp", ROW) if c in schema], counts)
+    dropped["exact duplicate"] = counts[0] - counts[1]
+    dropped[f"repeat ({settings.repeats} kept)"] = counts[1] - counts[-1]
+    if counts[-1] == 0:
+        raise DataError(
+            f"No interaction is left of {rows_read:,} rows ({dropped}). Check [data.columns] and [data] missing."
+        )
+    return log, dropped
+
+
+def _unique(
+    log: nw.LazyFrame[Any], keys: Sequence[str], keep: Literal["first", "last"], order: Sequence[str], counts: list[int]
+) -> nw.LazyFrame[Any]:
+    """Keep one row a key; append how many are left. Counting first spares most logs the sort."""
+    counts.append(_count(log.select(*keys).unique(list(keys))))
+    return log if counts[-1] == counts[-2] else log.unique(list(keys), keep=keep, order_by=list(order))
+
+
+def _milliseconds(log: nw.LazyFrame[Any], column: str) -> nw.Expr:
+    """Time as int64 milliseconds, from seconds, milliseconds (or finer), dates, or ISO 8601 text."""
+    dtype, time = log.collect_schema()["timestamp"], nw.col("timestamp")
+    if isinstance(dtype, (nw.Datetime, nw.Date)):
+        return time.cast(nw.Datetime("us")).dt.timestamp("ms")
+    if dtype == nw.String:
+        return time.cast(nw.Datetime("us")).dt.timestamp("ms")
+    if not dtype.is_numeric():
+        raise DataError(f"Column {column!r} (timestamp) holds {dtype}; expected seconds, milliseconds or ISO 8601.")
+    if dtype.is_float():
+        time = nw.when(~time.is_nan()).then(time)
+    largest = log.select(time.abs().max().alias("m")).collect().item()
+    # today is 1.8e9 s: beyond 1e11 s (the year 5138) the unit must be finer
+    factor = 1000.0 if largest is None or largest < 1e11 else 1.0 if largest < 1e14 else 1e-3 if largest < 1e17 else 1e-6
+    return (time.cast(nw.Int64) * 1000 if factor == 1000.0 and dtype.is_integer() else time * factor).cast(nw.Int64).alias("timestamp")
+
+
+def _value(dtype: Any, column: str) -> nw.Expr:
+    if not dtype.is_numeric():
+        raise DataError(f"Column {column!r} (value) holds {dtype}; expected numbers such as ratings.")
+    value = nw.col("value").cast(nw.Float64)
+    return nw.when(~value.is_nan()).then(value).alias("value")
+
+
+def _check_missing(log: nw.LazyFrame[Any], needed: Sequence[str], settings: DataSettings) -> int:
+    counts = log.select(
+        *(nw.col(name).is_null().cast(nw.Int64).sum().alias(name) for name in needed),
+        nw.any_horizontal(*(nw.col(name).is_null() for name in needed), ignore_nulls=True)
+        .cast(nw.Int64).sum().alias("_any"),
+    ).collect().rows(named=True)[0]
+    missing = int(counts.pop("_any") or 0)
+    if missing and settings.missing == "error":
+        where = ", ".join(f"{name!r} in {n:,} rows" for name, n in counts.items() if n)
+        raise DataError(
+            f"The interactions have missing values (empty or NaN): {where}. Every interaction needs them. "
+            'Correct the table, or set [data] missing = "drop" to leave such rows out (the summary counts them).'
+        )
+    return missing
+
+
+def _count(frame: nw.LazyFrame[Any]) -> int:
+    return int(frame.select(nw.len()).collect().item())
+
+
+def _vocabulary(log: nw.LazyFrame[Any], column: str) -> pa.Array:
+    ids = log.group_by(column).agg(nw.len().alias("_n")).sort("_n", column, descending=[True, False])
+    return _canonical_ids(ids.collect(backend="pyarrow").to_arrow().column(column).combine_chunks(), column)
+
+
+def _canonical_ids(ids: pa.Array, column: str) -> pa.Array:
+    """Integers where every id is written as one, else text; never floating point."""
+    if pa.types.is_integer(ids.type):
+        return ids.cast(pa.int64())
+    if pa.types.is_floating(ids.type):
+        try:
+            return ids.cast(pa.int64())
+        except pa.ArrowInvalid:
+            raise DataError(f"Column {column!r} holds fractions such as {ids[0].as_py()}; ids are integers or text.") from None
+    return ids.cast(pa.string())
+
+
+def _sorted_table(
+    log: nw.LazyFrame[Any], user_ids: pa.Array, item_ids: pa.Array, reader: TableReader
+) -> pa.Table:
+    for column, ids, index in (("user_id", user_ids, "user_idx"), ("item_id", item_ids, "item_idx")):
+        rows = pa.table({column: ids, index: pa.array(np.arange(len(ids), dtype=np.int32))})
+        vocabulary: nw.LazyFrame[Any] = nw.from_native(reader.connection.from_arrow(rows)).lazy()
+        log = log.join(vocabulary, on=column, how="inner").drop(column)
+    names = log.collect_schema().names()
+    order = ["user_idx", *(["timestamp"] if "timestamp" in names else []), ROW]
+    return log.sort(*order).collect(backend="pyarrow").to_arrow()
+
+
+def _titles(settings: DataSettings) -> tuple[str, ...]:
+    return (settings.columns.title,) if settings.columns.title else ()
+
+
+def _feature_table(
+    reader: TableReader,
+    source: Source | None,
+    id_column: str,
+    ids: pa.Array,
+    features: Mapping[str, FeatureSettings],
+    extra: Sequence[str],
+    name: str,
+) -> pa.Table:
+    """The asked-for columns in plain form, one row an id of the vocabulary, in its order."""
+    wanted = {feature: spec.column or feature for feature, spec in features.items()}
+    if source is None:
+        if wanted:
+            raise DataError(f"Features of {name} are set ({', '.join(wanted)}) but there is no table: set [data] {name}.")
+        return pa.table({"_idx": pa.array(np.arange(len(ids)))})
+    frame = reader.open(source, name, (id_column,))
+    require_columns(frame, [id_column, *wanted.values(), *extra], name)
+    chosen = {"_id": id_column, **wanted, **{f"_extra_{column}": column for column in extra}}
+    frame = frame.select(*(nw.col(c).alias(a) for a, c in chosen.items()), ROW).unique("_id", keep="first", order_by=[ROW])
+    text_ids = not pa.types.is_integer(ids.type)
+    frame = frame.with_columns(nw.col("_id").cast(nw.String if text_ids else nw.Int64))
+    rows = pa.table({"_id": ids, "_idx": pa.array(np.arange(len(ids), dtype=np.int64))})
+    vocabulary: nw.LazyFrame[Any] = nw.from_native(reader.connection.from_arrow(rows)).lazy()
+    joined = vocabulary.join(frame, on="_id", how="left").sort("_idx").collect(backend="pyarrow").to_arrow()
+    columns: dict[str, Any] = {"_idx": joined.column("_idx")}
+    for feature, spec in features.items():
+        where = f"Column {wanted[feature]!r} of the {name}"
+        columns[feature] = plain_column(joined.column(feature), spec.kind, spec.separator, where)
+    return pa.table(columns | {column: joined.column(f"_extra_{column}").cast(pa.string()) for column in extra})
+
+
+def _assemble(
+    table: pa.Table,
+    user_ids: pa.Array,
+    item_ids: pa.Array,
+    feature_tables: Mapping[str, pa.Table],
+    settings: DataSettings,
+    features: FeaturesSettings,
+    rows_read: int,
+    dropped: Mapping[str, int],
+) -> Dataset:
+    def numpy(name: str, dtype: Any) -> NDArray[Any]:
+        return np.ascontiguousarray(table.column(name).to_numpy(), dtype=dtype)
+
+    specs: list[FeatureSpec] = []
+
+    def encode(side: Side, columns: Mapping[str, FeatureSettings], source: Mapping[str, pa.Array]) -> dict[str, Column]:
+        encoded: dict[str, Column] = {}
+        for name, one in columns.items():
+            spec = FeatureSpec.fit(name, side, one, source[name])
+            specs.append(spec)
+            encoded[name] = spec.encode(source[name])
+        return encoded
+
+    context = {
+        name: plain_column(table.column(_CONTEXT + name), one.kind, one.separator, f"Column {one.column or name!r} of the interactions")
+        for name, one in features.context.items()
+    }
+    encoded = {
+        side: encode(side, getattr(features, side), {n: _chunk(t, n) for n in t.column_names})
+        for side, t in feature_tables.items()
+    }
+    has_time = "timestamp" in table.column_names
+    interactions = Interactions(
+        user_idx=numpy("user_idx", np.int32),
+        item_idx=numpy("item_idx", np.int32),
+        timestamp=numpy("timestamp" if has_time else ROW, np.int64),
+        liked=numpy("_liked", np.bool_),
+        disliked=numpy("_disliked", np.bool_),
+        num_users=len(user_ids),
+        value=numpy("value", np.float32) if "value" in table.column_names else None,
+        context=encode("context", features.context, context),
+    )
+    display = feature_tables["item"].drop_columns(["_idx"])
+    if settings.columns.title:
+        display = display.rename_columns(["title" if c == settings.columns.title else c for c in display.column_names])
+    return Dataset(
+        users=Vocabulary(user_ids, "user"),
+        items=Vocabulary(item_ids, "item"),
+        interactions=interactions,
+        schema=Schema(tuple(specs)),
+        user_features=encoded["user"],
+        item_features=encoded["item"],
+        user_table=feature_tables["user"].drop_columns(["_idx"]),
+        display=display,
+        has_time=has_time,
+        parts=numpy(PART, np.int8) if PART in table.column_names else None,
+        summary=DataSummary.of(interactions, len(item_ids), has_time, rows_read, dropped),
+    )
+
+
+def _chunk(table: pa.Table, name: str) -> pa.Array:
+    column = table.column(name)
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

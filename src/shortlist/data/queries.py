@@ -1,0 +1,95 @@
+"""Many queries at once: who asks, as arrays.
+
+A user is only a *part* of a query. What a model gets is a history and features, so that someone who was never in the
+training data is asked about in the very same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shortlist.data.features import (
+    CategoryColumn,
+    FeatureSpec,
+    FeatureTable,
+    NumberColumn,
+    TagsColumn,
+    take_rows,
+)
+from shortlist.data.ragged import Ragged
+
+
+@dataclass(frozen=True, eq=False)
+class QueryBatch:
+    """``len(self)`` queries.
+
+    Args:
+        liked: item indices each query's history likes, most recent last.
+        disliked: likewise disliked.
+        features: columns of the user and of the moment, one row a query.
+    """
+
+    liked: Ragged
+    disliked: Ragged
+    features: FeatureTable = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.liked)
+
+    def take(self, rows: NDArray[Any]) -> QueryBatch:
+        """Some of the queries."""
+        return QueryBatch(self.liked.take(rows), self.disliked.take(rows), take_rows(self.features, rows))
+
+
+def network_inputs(
+    queries: QueryBatch, specs: Sequence[FeatureSpec], max_history: int
+) -> dict[str, NDArray[Any]]:
+    """The arrays a query network takes; the same for PyTorch while training and for ONNX Runtime while serving.
+
+    Args:
+        queries: B queries.
+        specs: the query's features, in the schema's order.
+        max_history: most recent items kept.
+
+    Returns:
+        ``liked`` and ``disliked`` [B, L] int64, item index + 1, 0 where there is none; ``liked_count`` [B, 1] float32,
+        log(1 + length) of the whole history; ``numbers`` [B, 2F] float32, each number (0 where missing) and whether it
+        is missing; ``category.NAME`` [B] and ``tags.NAME`` [B, T] int64 codes.
+    """
+    inputs: dict[str, NDArray[Any]] = {}
+    for name, history in (("liked", queries.liked), ("disliked", queries.disliked)):
+        recent = history.last(max_history)
+        width = max(1, int(recent.lengths.max(initial=1)))
+        inputs[name] = Ragged(recent.values + 1, recent.offsets).padded(width, fill=0).astype(np.int64)
+    inputs["liked_count"] = np.log1p(queries.liked.lengths).astype(np.float32)[:, None]
+    return inputs | feature_inputs(queries.features, specs)
+
+
+def feature_inputs(features: FeatureTable, specs: Sequence[FeatureSpec]) -> dict[str, NDArray[Any]]:
+    """The feature arrays among ``network_inputs``; for items too.
+
+    Args:
+        features: one row a query (or item).
+        specs: which, in the schema's order.
+    """
+    inputs: dict[str, NDArray[Any]] = {}
+    numbers: list[NDArray[np.float32]] = []
+    for spec in specs:
+        column = features[spec.name]
+        if isinstance(column, NumberColumn):
+            missing = np.isnan(column.values)
+            numbers += [np.where(missing, np.float32(0), column.values), missing.astype(np.float32)]
+        elif isinstance(column, CategoryColumn):
+            inputs[f"category.{spec.name}"] = column.codes.astype(np.int64)
+        elif isinstance(column, TagsColumn):
+            # -1 pads, because 0 already says "no tag known"
+            width = max(1, int(column.codes.lengths.max(initial=1)))
+            inputs[f"tags.{spec.name}"] = column.codes.padded(width, fill=-1).astype(np.int64)
+    if numbers:
+        inputs["numbers"] = np.stack(numbers, axis=1)
+    return inputs

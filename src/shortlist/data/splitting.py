@@ -1,0 +1,243 @@
+"""Which interactions are learned from, and which queries are asked afterwards.
+
+Every method ends in three masks over the interactions: what a query may know (its history), what is taken out of its
+candidates (seen), and what it should have found (targets).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shortlist.data.dataset import Dataset
+from shortlist.data.features import take_rows
+from shortlist.data.interactions import Interactions
+from shortlist.data.queries import QueryBatch
+from shortlist.data.ragged import Ragged
+from shortlist.errors import DataError
+from shortlist.settings import SplitSettings
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Holdout:
+    """Queries with the items they should have found.
+
+    Args:
+        queries: Q queries; histories hold only what happened strictly before the first target.
+        user_idx: [Q] whose queries they are.
+        seen: items taken out of the candidates (all rows empty where seen items are kept).
+        targets: at least one item a query, none of them seen.
+    """
+
+    queries: QueryBatch
+    user_idx: NDArray[np.int32]
+    seen: Ragged
+    targets: Ragged
+
+    def __len__(self) -> int:
+        return len(self.user_idx)
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """One way to learn from a part of the data and be asked about the rest.
+
+    Args:
+        train: what models are fitted on while epochs and settings are selected.
+        valid: selects them.
+        train_and_valid: what the selected models are fitted on before the test.
+        test: is looked at once.
+        description: method and counts, for the report.
+    """
+
+    train: Interactions
+    valid: Holdout
+    train_and_valid: Interactions
+    test: Holdout
+    description: Mapping[str, Any]
+
+
+def split(dataset: Dataset, settings: SplitSettings, seed: int = 0) -> Split:
+    """Split a data set.
+
+    Args:
+        dataset: with at least one query left for validation and test.
+        settings: method and shares.
+        seed: of the random choices (``by_user``, ``random``).
+
+    Raises:
+        DataError: a part would be empty.
+    """
+    log = dataset.interactions
+    if settings.method == "last_out":
+        parts = _last_out(log)
+    elif settings.method == "by_time":
+        parts = _by_time(dataset, settings)
+    elif settings.method == "by_user":
+        parts = _by_user(log, settings, np.random.default_rng(seed))
+    else:
+        parts = _by_part(log, _assignment(dataset, settings, np.random.default_rng(seed)))
+    train = log.take(parts.train)
+    valid = _holdout(dataset, *parts.valid, keep_seen=settings.seen == "keep")
+    test = _holdout(dataset, *parts.test, keep_seen=settings.seen == "keep")
+    for name, size in (("training part", len(train)), ("validation part", len(valid)), ("test part", len(test))):
+        if size == 0:
+            raise DataError(
+                f'[split] method = "{settings.method}" leaves the {name} empty ({len(log):,} interactions, '
+                f"{int(log.liked.sum()):,} positives). Use another method or other shares, or more data."
+            )
+    description = {
+        "method": settings.method,
+        "seen": settings.seen,
+        "seed": seed,
+        "num_train_interactions": len(train),
+        "num_valid_queries": len(valid),
+        "num_test_queries": len(test),
+        "num_test_targets": len(test.targets.values),
+        "fingerprint": _fingerprint(dataset, train, valid, test),
+        **parts.notes,
+    }
+    return Split(train, valid, log.take(parts.train_and_valid), test, description)
+
+
+@dataclass(frozen=True)
+class _Parts:
+    train: Mask
+    train_and_valid: Mask
+    valid: tuple[Mask, Mask, Mask]  # history, seen, targets
+    test: tuple[Mask, Mask, Mask]
+    notes: Mapping[str, Any]
+
+
+def _last_out(log: Interactions) -> _Parts:
+    """Each user's last positive is the test, the one before is for validation; users with fewer than 3 only train."""
+    positives = np.flatnonzero(log.liked)
+    counts = np.bincount(log.user_idx[positives], minlength=log.num_users)
+    asked = np.flatnonzero(counts >= 3)
+    last = np.cumsum(counts)[asked] - 1
+    row = np.arange(len(log))
+
+    def parts(targets: NDArray[np.int64]) -> tuple[Mask, Mask, Mask]:
+        until_strict = np.zeros(log.num_users, dtype=np.int64)
+        until = np.zeros(log.num_users, dtype=np.int64)
+        until_strict[asked], until[asked] = log.strictly_before[targets], targets
+        is_target = np.zeros(len(log), dtype=bool)
+        is_target[targets] = True
+        return row < until_strict[log.user_idx], row < until[log.user_idx], is_target
+
+    valid_rows = positives[last - 1]
+
+    def before(targets: NDArray[np.int64]) -> Mask:
+        until = np.full(log.num_users, len(log), dtype=np.int64)
+        until[asked] = targets
+        return row < until[log.user_idx]
+
+    test_rows = positives[last]
+    return _Parts(before(valid_rows), before(test_rows), parts(valid_rows), parts(test_rows), {})
+
+
+def _by_time(dataset: Dataset, settings: SplitSettings) -> _Parts:
+    """One cut on the global clock: nothing after it is known to anybody."""
+    log = dataset.interactions
+    if not dataset.has_time:
+        raise DataError('[split] method = "by_time" needs a time: set [data.columns] timestamp.')
+    shares = [1 - settings.valid_fraction - settings.test_fraction, 1 - settings.test_fraction]
+    first, second = np.quantile(log.timestamp, [max(share, 0.0) for share in shares], method="lower")
+    before_valid, before_test = log.timestamp < first, log.timestamp < second
+    valid = (before_valid, before_valid, log.liked & ~before_valid & before_test)
+    test = (before_test, before_test, log.liked & ~before_test)
+    return _Parts(before_valid, before_test, valid, test, {"valid_from_ms": int(first), "test_from_ms": int(second)})
+
+
+def _by_user(log: Interactions, settings: SplitSettings, rng: np.random.Generator) -> _Parts:
+    """Strong generalization: held-out users are asked with the first part of their own history."""
+    positives = np.bincount(log.user_idx[log.liked], minlength=log.num_users)
+    able = rng.permutation(np.flatnonzero(positives >= 2))
+    num_test, num_valid = round(settings.test_fraction * len(able)), round(settings.valid_fraction * len(able))
+    role = np.zeros(log.num_users, dtype=np.int8)  # 0 train, 1 valid, 2 test
+    role[able[:num_test]], role[able[num_test : num_test + num_valid]] = 2, 1
+    # how many positives of the same user came before each row
+    before = np.cumsum(log.liked) - log.liked
+    before -= before[np.minimum(log.offsets[:-1], len(log) - 1)][log.user_idx]
+    limit = np.clip(np.floor(settings.query_fraction * positives), 1, np.maximum(positives - 1, 1))
+    in_query = before < limit[log.user_idx]
+    # nothing that shares the first target's time is history
+    first_target = np.full(log.num_users, len(log), dtype=np.int64)
+    target_rows = np.flatnonzero(log.liked & ~in_query)
+    np.minimum.at(first_target, log.user_idx[target_rows], log.strictly_before[target_rows])
+    in_history = in_query & (np.arange(len(log)) < first_target[log.user_idx])
+
+    def parts(which: int) -> tuple[Mask, Mask, Mask]:
+        mine = role[log.user_idx] == which
+        return mine & in_history, mine & in_query, mine & ~in_query & log.liked
+
+    role_of_row = role[log.user_idx]
+    return _Parts(role_of_row == 0, role_of_row <= 1, parts(1), parts(2), {"num_test_users": num_test})
+
+
+def _assignment(dataset: Dataset, settings: SplitSettings, rng: np.random.Generator) -> NDArray[np.int8]:
+    """Part of every row: 0 train, 1 valid, 2 test."""
+    n = len(dataset.interactions)
+    if settings.method == "random":
+        shares = [1 - settings.valid_fraction - settings.test_fraction, settings.valid_fraction, settings.test_fraction]
+        order = rng.permutation(n)
+        part = np.empty(n, dtype=np.int8)
+        part[order] = np.searchsorted(np.cumsum(shares)[:2] * n, np.arange(n), side="right")
+        return part
+    if dataset.parts is None:
+        raise DataError('[split] method = "files" needs a data set that was read from the files of its parts.')
+    if settings.valid:
+        return dataset.parts
+    part = np.where(dataset.parts == 0, 0, 2).astype(np.int8)
+    train = np.flatnonzero(part == 0)
+    part[rng.choice(train, size=round(settings.valid_fraction * len(train)), replace=False)] = 1
+    return part
+
+
+def _by_part(log: Interactions, part: NDArray[np.int8]) -> _Parts:
+    train, before_test = part == 0, part <= 1
+    return _Parts(
+        train, before_test, (train, train, (part == 1) & log.liked), (before_test, before_test, (part == 2) & log.liked), {}
+    )
+
+
+def _holdout(dataset: Dataset, history: Mask, seen: Mask, targets: Mask, *, keep_seen: bool) -> Holdout:
+    """One query a user that has a target it has not seen."""
+    log = dataset.interactions
+    pair = log.user_idx.astype(np.int64) * dataset.num_items + log.item_idx
+    rows = np.flatnonzero(targets)
+    if not keep_seen:
+        rows = rows[~np.isin(pair[rows], pair[seen])]
+    _, first_of_pair = np.unique(pair[rows], return_index=True)
+    rows = rows[np.sort(first_of_pair)]
+    users, first_row = np.unique(log.user_idx[rows], return_index=True)
+    query_of_user = np.full(log.num_users, -1, dtype=np.int64)
+    query_of_user[users] = np.arange(len(users))
+
+    def per_query(mask_or_rows: NDArray[Any]) -> Ragged:
+        chosen = np.flatnonzero(mask_or_rows) if mask_or_rows.dtype == np.bool_ else mask_or_rows
+        query = query_of_user[log.user_idx[chosen]]
+        return Ragged.from_row_of_value(log.item_idx[chosen[query >= 0]], query[query >= 0], len(users))
+
+    features = take_rows(dataset.user_features, users) | take_rows(log.context, rows[first_row])
+    queries = QueryBatch(per_query(history & log.in_history), per_query(history & log.disliked), features)
+    return Holdout(
+        queries=queries,
+        user_idx=users.astype(np.int32),
+        seen=Ragged.empty(len(users)) if keep_seen else per_query(seen),
+        targets=per_query(rows),
+    )
+
+
+def _fingerprint(dataset: Dataset, train: Interactions, valid: Holdout, test: Holdout) -> str:
+    digest = hashlib.sha256(dataset.fingerprint.encode())
+    for array in (train.user_idx, train.item_idx, valid.user_idx, valid.targets.values, test.user_idx, test.targets.values):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,103 @@
+"""A ``Dataset`` as a folder of Parquet and JSON, and back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from shortlist.data.dataset import Dataset
+from shortlist.data.features import CategoryColumn, Column, NumberColumn, Schema, Side, TagsColumn
+from shortlist.data.interactions import Interactions
+from shortlist.data.ragged import Ragged
+from shortlist.data.summary import DataSummary
+from shortlist.data.vocabulary import Vocabulary
+
+_CONTEXT = "context."
+
+
+def save_dataset(dataset: Dataset, folder: Path) -> None:
+    """Write ``users.parquet``, ``items.parquet``, ``interactions.parquet`` and ``schema.json``."""
+    _write_ids(dataset.users, dataset.user_table, folder / "users.parquet")
+    _write_ids(dataset.items, dataset.display, folder / "items.parquet")
+    log = dataset.interactions
+    columns: dict[str, Any] = {
+        "user_idx": log.user_idx,
+        "item_idx": log.item_idx,
+        "timestamp": log.timestamp,
+        "liked": log.liked,
+        "disliked": log.disliked,
+    }
+    columns |= {} if log.value is None else {"value": log.value}
+    columns |= {} if dataset.parts is None else {"part": dataset.parts}
+    columns |= {_CONTEXT + name: _to_arrow(column) for name, column in log.context.items()}
+    pq.write_table(pa.table(columns), folder / "interactions.parquet")
+    schema = {**dataset.schema.to_dict(), "has_time": dataset.has_time, "summary": dataset.summary.to_dict()}
+    (folder / "schema.json").write_text(json.dumps(schema, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def load_saved_dataset(folder: Path) -> Dataset:
+    """Read what ``save_dataset`` wrote."""
+    values = json.loads((folder / "schema.json").read_text(encoding="utf-8"))
+    schema = Schema.from_dict(values)
+    user_table, item_table = pq.read_table(folder / "users.parquet"), pq.read_table(folder / "items.parquet")
+    users = Vocabulary(user_table.column("id").combine_chunks(), "user")
+    items = Vocabulary(item_table.column("id").combine_chunks(), "item")
+    table = pq.read_table(folder / "interactions.parquet")
+    columns = {name: table.column(name) for name in table.column_names}
+    context = {spec.name: _from_arrow(columns[_CONTEXT + spec.name], spec.kind) for spec in schema.side("context")}
+    interactions = Interactions(
+        user_idx=columns["user_idx"].to_numpy(),
+        item_idx=columns["item_idx"].to_numpy(),
+        timestamp=columns["timestamp"].to_numpy(),
+        liked=columns["liked"].to_numpy(),
+        disliked=columns["disliked"].to_numpy(),
+        num_users=len(users),
+        value=columns["value"].to_numpy() if "value" in columns else None,
+        context=context,
+    )
+    user_table, item_table = user_table.drop_columns(["id"]), item_table.drop_columns(["id"])
+
+    def encoded(side: Side, source: pa.Table) -> dict[str, Column]:
+        return {spec.name: spec.encode(source.column(spec.name).combine_chunks()) for spec in schema.side(side)}
+
+    return Dataset(
+        users=users,
+        items=items,
+        interactions=interactions,
+        schema=schema,
+        user_features=encoded("user", user_table),
+        item_features=encoded("item", item_table),
+        user_table=user_table,
+        display=item_table,
+        has_time=values["has_time"],
+        parts=columns["part"].to_numpy() if "part" in columns else None,
+        summary=DataSummary(**values["summary"]),
+    )
+
+
+def _write_ids(vocabulary: Vocabulary, table: pa.Table, path: Path) -> None:
+    columns = {"id": vocabulary.ids, **{name: table.column(name) for name in table.column_names}}
+    pq.write_table(pa.table(columns), path)
+
+
+def _to_arrow(column: Column) -> pa.Array:
+    if isinstance(column, NumberColumn):
+        return pa.array(column.values)
+    if isinstance(column, CategoryColumn):
+        return pa.array(column.codes)
+    return pa.LargeListArray.from_arrays(pa.array(column.codes.offsets), pa.array(column.codes.values))
+
+
+def _from_arrow(array: pa.ChunkedArray, kind: str) -> Column:
+    if kind == "number":
+        return NumberColumn(array.to_numpy())
+    if kind == "category":
+        return CategoryColumn(array.to_numpy())
+    lists = array.combine_chunks()
+    lengths = np.diff(lists.offsets.to_numpy())
+    return TagsColumn(Ragged.from_lengths(lists.flatten().to_numpy(), lengths))

@@ -1,0 +1,132 @@
+"""Tables from files or data frames, as lazy narwhals frames over DuckDB.
+
+DuckDB has a hard memory limit and spills to disk, so a table may be larger than memory.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import duckdb
+import narwhals as nw
+import pyarrow as pa
+
+from shortlist.errors import DataError, did_you_mean
+
+ROW = "_row"  # position in the source: the last word where timestamps tie
+Source = str | Path | Any  # a file, or a Polars, pandas or PyArrow frame
+
+_DELIMITERS = {".tsv": "\t", ".tab": "\t"}
+
+
+class TableReader:
+    """Opens tables on one private DuckDB connection.
+
+    Args:
+        memory_limit: most memory DuckDB may take before it spills, such as ``"4GB"``.
+
+    >>> with TableReader() as reader:
+    ...     reader.open(pa.table({"u": [1, 2]}), "interactions").collect().columns
+    ['u', '_row']
+    """
+
+    def __init__(self, memory_limit: str = "4GB") -> None:
+        self._numbers = itertools.count()
+        try:
+            self.connection = duckdb.connect(
+                config={
+                    "memory_limit": memory_limit,
+                    "preserve_insertion_order": "true",
+                    "autoinstall_known_extensions": "false",
+                    "autoload_known_extensions": "false",
+                }
+            )
+        except duckdb.Error as error:
+            raise DataError(f"data.memory_limit: cannot use {memory_limit!r} ({error}); write for example \"4GB\".") from None
+
+    def __enter__(self) -> TableReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.connection.close()
+
+    def open(self, source: Source, name: str, id_columns: Collection[str] = ()) -> nw.LazyFrame[Any]:
+        """Open one table and number its rows.
+
+        Args:
+            source: CSV, TSV or Parquet file (``.gz``, ``.zst`` for text), or a data frame.
+            name: what the table is, for messages.
+            id_columns: columns that hold ids; text files keep them as they are written (``007`` is not ``7``).
+
+        Raises:
+            DataError: the file cannot be read or is empty of columns.
+        """
+        try:
+            if isinstance(source, (str, Path)):
+                relation = self._read_file(Path(source), name, id_columns)
+            else:
+                relation = self.connection.from_arrow(_to_arrow(source, name))
+            frame: nw.LazyFrame[Any] = nw.from_native(relation.project(f"*, row_number() over () - 1 as {ROW}")).lazy()
+            frame.collect_schema()
+        except (duckdb.Error, UnicodeDecodeError, pa.ArrowInvalid) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise DataError(
+                f"Cannot read the {name} from {source}: {reason}. Expected CSV, TSV or Parquet with a header row."
+            ) from None
+        return frame
+
+    def materialise(self, frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+        """Compute a frame once, into a table of this connection that may spill to disk."""
+        name = f"step_{next(self._numbers)}"
+        nw.to_native(frame).create(name)
+        result: nw.LazyFrame[Any] = nw.from_native(self.connection.table(name)).lazy()
+        return result
+
+    def _read_file(self, path: Path, name: str, id_columns: Collection[str]) -> Any:
+        if not path.is_file():
+            raise DataError(f"Cannot read the {name}: there is no file {path}. Check the path; paths in a settings file are relative to it.")
+        suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in (".gz", ".zst")]
+        suffix = suffixes[-1] if suffixes else ""
+        if suffix in (".parquet", ".pq"):
+            return self.connection.read_parquet(str(path))
+        options: dict[str, Any] = {"header": True}
+        if suffix in _DELIMITERS:
+            options["delimiter"] = _DELIMITERS[suffix]
+        header = self.connection.read_csv(str(path), **options).columns
+        texts = {column: "VARCHAR" for column in id_columns if column in header}
+        relation = self.connection.read_csv(str(path), dtype=texts, **options) if texts else self.connection.read_csv(str(path), **options)
+        return relation
+
+
+def _to_arrow(source: Any, name: str) -> pa.Table:
+    if isinstance(source, pa.Table):
+        return source
+    try:
+        frame = nw.from_native(source, eager_or_interchange_only=False)
+    except TypeError:
+        raise DataError(
+            f"The {name} are a {type(source).__name__}; expected a file path or a Polars, pandas or PyArrow data frame."
+        ) from None
+    eager = frame.collect() if isinstance(frame, nw.LazyFrame) else frame
+    return eager.to_arrow()
+
+
+def require_columns(frame: nw.LazyFrame[Any], columns: Collection[str], name: str) -> None:
+    """Check that a table has the columns it is asked for.
+
+    Raises:
+        DataError: names the first missing column and the nearest one there is.
+    """
+    present = [column for column in frame.collect_schema().names() if column != ROW]
+    for column in columns:
+        if column not in present:
+            raise DataError(
+                f"The {name} have no column {column!r}; {did_you_mean(column, present)}. "
+                "[data.columns] says which column plays which part."
+            )

@@ -1,0 +1,1 @@
+"""Columns → vectors: embedding tables, features, history, hidden layers."""

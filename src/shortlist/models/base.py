@@ -1,0 +1,47 @@
+"""The two shapes of a model. Nothing else is one.
+
+A **retriever** puts queries and items into one space, where a dot product is the score: it can be indexed, so it can
+choose from the whole corpus. A **ranker** looks at pairs, and so can only order candidates.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shortlist.data.queries import QueryBatch
+from shortlist.data.ragged import Ragged
+
+
+@runtime_checkable
+class Retriever(Protocol):
+    """score(query, item) = ⟨encode_queries, encode_items⟩; higher is better.
+
+    An item's bias is one more dimension: the query has 1 there, the item its bias. What is trained is what is searched.
+    """
+
+    name: str
+    has_item_bias: bool
+
+    def encode_queries(self, queries: QueryBatch) -> NDArray[np.float32]:
+        """[B, D] for B queries. An empty history is a query too."""
+        ...
+
+    def encode_items(self) -> NDArray[np.float32]:
+        """[N, D] for the whole corpus."""
+        ...
+
+
+@runtime_checkable
+class Ranker(Protocol):
+    """Scores each query's own candidates."""
+
+    name: str
+
+    def score(self, queries: QueryBatch, candidates: Ragged) -> NDArray[np.float32]:
+        """One score a candidate, aligned with ``candidates.values``; higher is better."""
+        ...
+
+

@@ -1,0 +1,161 @@
+"""Softmax deep neural network: watch history and features in, a probability for every item out.
+
+Covington, Adams, Sargin: *Deep Neural Networks for YouTube Recommendations*, RecSys 2016. Matrix factorization with the
+row of U replaced by a network:  p̂ = softmax(ψ(x) Vᵀ).  ψ(x), the last hidden layer's output, is the query embedding; the
+rows of V, the softmax layer's weights, are the item embeddings; trained by cross-entropy against the normalised multi-hot
+vector of what the user took next.
+
+    liked: last 100, last 10, last 1 ── embeddings, means ──┐
+    disliked ── embeddings of their own, mean ──────────────┼─ concat ── hidden layers, ReLU ── linear ─ + ─► ψ(x)
+    features, log(1 + number liked) ── embeddings ──────────┘                                            │
+    mean over the longest window of likes ───────────────────────────────────────────────────────────────┘
+
+A query is only its history and features: nobody needs to have been in the training data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from shortlist.data.features import FeatureSpec, FeatureTable
+from shortlist.data.queries import QueryBatch, feature_inputs, network_inputs
+from shortlist.encoders.feature_encoder import FeatureEncoder
+from shortlist.encoders.history import MeanHistory
+from shortlist.encoders.mlp import mlp
+from shortlist.settings import SoftmaxDNNSettings
+
+_QUERIES_AT_ONCE = 1024
+_INIT_STD = 0.05
+
+
+class ItemEmbedding(nn.Module):
+    """A vector for every item: a free one, plus a projection of the item's features where there are any.
+
+    What few have taken borrows from its kind: the free vector of a rare film stays near zero, its genres' do not.
+
+    Args:
+        num_items: N.
+        dim: D.
+        specs, features: the items' features; none: free vectors alone.
+    """
+
+    def __init__(self, num_items: int, dim: int, specs: Sequence[FeatureSpec], features: FeatureTable) -> None:
+        super().__init__()
+        self.free = nn.Parameter(torch.randn(num_items, dim) * _INIT_STD)
+        self.encoder: FeatureEncoder | None = None
+        if specs:
+            self.encoder = FeatureEncoder(specs)
+            self.projection = nn.Linear(self.encoder.output_dim, dim, bias=False)
+            arrays = feature_inputs(features, specs)
+            self.names = list(arrays)
+            for number, array in enumerate(arrays.values()):
+                self.register_buffer(f"feature_{number}", torch.from_numpy(array), persistent=False)
+
+    def forward(self) -> Tensor:
+        """[N, D]."""
+        if self.encoder is None:
+            return self.free
+        inputs = {name: self.get_buffer(f"feature_{number}") for number, name in enumerate(self.names)}
+        return self.free + self.projection(self.encoder(inputs))  # type: ignore[no-any-return]
+
+
+class SoftmaxDNN(nn.Module):
+    """The network.
+
+    Args:
+        num_items: size of the corpus N.
+        query_specs: the query's features.
+        settings: see ``SoftmaxDNNSettings``.
+        item_counts: [N] positives an item has in training: the item bias starts at the log of its share.
+        item_specs, item_features: the items' features.
+
+    An item that was never in the training data has no vector here: that takes a two-tower.
+    """
+
+    name = "softmax_dnn"
+    has_item_bias = True
+
+    def __init__(
+        self,
+        num_items: int,
+        query_specs: Sequence[FeatureSpec],
+        settings: SoftmaxDNNSettings,
+        item_counts: NDArray[Any],
+        item_specs: Sequence[FeatureSpec] = (),
+        item_features: FeatureTable | None = None,
+    ) -> None:
+        super().__init__()
+        self.query_specs, self.settings = tuple(query_specs), settings
+        dim = settings.embedding_dim
+        specs, features = (item_specs, item_features or {}) if settings.item_features else ((), {})
+        self.items = ItemEmbedding(num_items, dim, specs, features)  # V
+        share = (item_counts + 1.0) / (item_counts.sum() + num_items)
+        self.item_bias = nn.Parameter(torch.tensor(np.log(share) - np.log(share).mean(), dtype=torch.float32))
+        self.features = FeatureEncoder(self.query_specs)
+        width = self.features.output_dim
+        self.uses_history = settings.history != "none"
+        if self.uses_history:
+            self.history_items = ItemEmbedding(num_items, dim, specs, features)
+            self.disliked_items = nn.Parameter(torch.randn(num_items + 1, dim) * _INIT_STD)  # row 0 pads
+            self.windows = nn.ModuleList(MeanHistory(w, settings.history_dropout) for w in settings.history_windows)
+            self.disliked_history = MeanHistory(self.max_history, settings.history_dropout)
+            width += dim * (len(self.windows) + 1) + 1
+        self.hidden = mlp(max(width, 1), settings.hidden_dims, dim, settings.dropout)
+        nn.init.zeros_(self.hidden[-1].weight)  # type: ignore[arg-type]  # ψ starts as the mean of the history
+
+    @property
+    def max_history(self) -> int:
+        """Most recent items the network sees."""
+        return max(self.settings.history_windows)
+
+    def history_table(self) -> Tensor:
+        """[N + 1, D] embeddings of history items; row 0 pads."""
+        return nn.functional.pad(self.history_items(), (0, 0, 1, 0))
+
+    def forward(self, inputs: Mapping[str, Tensor], history_table: Tensor | None = None) -> Tensor:
+        """ψ [B, D].
+
+        Args:
+            inputs: the arrays of ``network_inputs``.
+            history_table: ``history_table()`` where it is at hand; it does not depend on the query.
+        """
+        parts = [self.features(inputs)] if self.query_specs else []
+        if not self.uses_history:
+            return self.hidden(parts[0] if parts else torch.zeros_like(inputs["liked_count"]))  # type: ignore[no-any-return]
+        table = self.history_table() if history_table is None else history_table
+        means = [window(inputs["liked"], table) for window in self.windows]
+        parts += [*means, self.disliked_history(inputs["disliked"], self.disliked_items), inputs["liked_count"]]
+        return means[0] + self.hidden(torch.cat(parts, dim=1))  # type: ignore[no-any-return]
+
+    def logits(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """[B, N]: ψ Vᵀ + bias."""
+        return torch.addmm(self.item_bias, self(inputs), self.items().T)
+
+    def inputs(self, queries: QueryBatch) -> dict[str, Tensor]:
+        """The arrays of ``network_inputs`` as tensors where the weights are."""
+        arrays = network_inputs(queries, self.query_specs, self.max_history)
+        return {name: torch.from_numpy(array).to(self.item_bias.device) for name, array in arrays.items()}
+
+    def encode_queries(self, queries: QueryBatch) -> NDArray[np.float32]:
+        """[B, D + 1]: ψ, and 1 for the item's bias."""
+        was_training = self.training
+        self.eval()
+        out = np.ones((len(queries), self.settings.embedding_dim + 1), dtype=np.float32)
+        with torch.inference_mode():
+            table = self.history_table() if self.uses_history else None
+            for start in range(0, len(queries), _QUERIES_AT_ONCE):
+                rows = np.arange(start, min(start + _QUERIES_AT_ONCE, len(queries)))
+                out[rows, :-1] = self(self.inputs(queries.take(rows)), table).cpu().numpy()
+        self.train(was_training)
+        return out
+
+    def encode_items(self) -> NDArray[np.float32]:
+        """[N, D + 1]: V, and the bias."""
+        with torch.inference_mode():
+            return torch.cat([self.items(), self.item_bias[:, None]], dim=1).cpu().numpy()

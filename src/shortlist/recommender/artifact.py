@@ -1,0 +1,213 @@
+"""A recommender as a folder anyone can open, written whole or not at all.
+
+    manifest.json         format and package version, settings, data fingerprint, sha256 of every file, report
+    schema.json           the features and how they are encoded; the data summary
+    users.parquet         ids and features; items.parquet: ids, titles, features; interactions.parquet: histories
+    retriever/            config.json, item_vectors.npy; a network also query_encoder.onnx and weights.safetensors
+    baselines/NAME/       the retrievers its report compares with
+    index/config.json     how nearest items are found
+    pipeline.json         the stages a query passes, in order
+    training.json         the course of the training
+    golden.json           queries with their answers at save time; loading replays them
+
+No pickle: nothing in it can run.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from shortlist.data.storage import load_saved_dataset, save_dataset
+from shortlist.errors import ArtifactError
+from shortlist.evaluation.report import Report
+from shortlist.recommender.query import Query
+from shortlist.recommender.recommender import Recommender
+from shortlist.recommender.served_retriever import load_retriever
+from shortlist.settings import Settings
+
+FORMAT_VERSION = 1
+_NUM_GOLDEN = 8
+_TOLERANCE = 1e-3  # of golden scores: other processors round otherwise
+
+def save(
+    recommender: Recommender,
+    folder: str | Path,
+    training: Mapping[str, Any] | None = None,
+) -> None:
+    """Write an artifact; a kill at any moment leaves the old one whole.
+
+    Args:
+        recommender: what to save.
+        folder: where; an artifact already there is replaced in one step.
+        training: the course of the training.
+
+    Raises:
+        ArtifactError: the folder is there and is no artifact, or cannot be written.
+    """
+    target = Path(folder)
+    if target.exists() and not (target / "manifest.json").is_file() and (not target.is_dir() or any(target.iterdir())):
+        raise ArtifactError(f"{target} exists and is not an artifact; give an empty or new folder, so that nothing is lost.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".{target.name}.part-", dir=target.parent))
+    try:
+        _write(recommender, part, training)
+        part.chmod(0o755)
+        _replace(part, target)
+    except OSError as error:
+        raise ArtifactError(f"Cannot write the artifact {target}: {error.strerror}. Check free space and permissions.") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _write(recommender: Recommender, part: Path, training: Mapping[str, Any] | None) -> None:
+    save_dataset(recommender.dataset, part)
+    named = {"retriever": recommender.retriever, **{f"baselines/{n}": r for n, r in recommender.baselines.items()}}
+    for name, retriever in named.items():
+        shutil.copytree(retriever.folder, part / name)
+    (part / "index").mkdir()
+    _write_json(part / "index" / "config.json", recommender.settings.index.model_dump(mode="json"))
+    stages = [{"stage": "encode", "retriever": "retriever"}, {"stage": "retrieve", "index": "index"}, {"stage": "explain"}]
+    _write_json(part / "pipeline.json", {"stages": stages})
+    _write_json(part / "training.json", dict(training or {}))
+    _write_json(part / "golden.json", _golden(recommender))
+    manifest = {
+        "format_version": FORMAT_VERSION,
+        "package_version": version("shortlist"),
+        "settings": recommender.settings.to_dict(),
+        "data_fingerprint": recommender.dataset.fingerprint,
+        "files": {str(f.relative_to(part)): _sha256(f) for f in sorted(part.rglob("*")) if f.is_file()},
+        "report": None if recommender.report is None else recommender.report.to_dict(),
+    }
+    _write_json(part / "manifest.json", manifest)
+    for file in part.rglob("*"):
+        if file.is_file():
+            with file.open("rb") as opened:
+                os.fsync(opened.fileno())
+
+
+def load(folder: str | Path) -> Recommender:
+    """Read an artifact, verify every file's hash, and replay its golden queries.
+
+    Raises:
+        ArtifactError: it is missing, damaged, incomplete, from a newer format, or answers otherwise than when saved.
+    """
+    path = Path(folder)
+    manifest = read_manifest(path)
+    for name, expected in manifest["files"].items():
+        file = path / name
+        if not file.is_file():
+            raise ArtifactError(f"The artifact {path} lacks the file {name}. Copy the whole folder again, or train anew.")
+        if _sha256(file) != expected:
+            raise ArtifactError(
+                f"The file {name} of the artifact {path} was changed or truncated: its sha256 is not the one in "
+                "manifest.json. Copy the whole folder again, or train anew."
+            )
+    try:
+        dataset = load_saved_dataset(path)
+        retriever = load_retriever(path / "retriever", dataset.schema)
+        names = sorted(one.name for one in (path / "baselines").iterdir()) if (path / "baselines").is_dir() else []
+        baselines = {name: load_retriever(path / "baselines" / name, dataset.schema) for name in names}
+        report = None if manifest["report"] is None else Report.from_dict(manifest["report"])
+        settings = Settings.from_dict(manifest["settings"])
+        golden = json.loads((path / "golden.json").read_text(encoding="utf-8"))
+    except (KeyError, ValueError, TypeError, OSError, pa.ArrowInvalid) as error:
+        raise ArtifactError(f"The artifact {path} cannot be read ({type(error).__name__}: {error}). Train anew.") from error
+    recommender = Recommender(dataset, retriever, settings, report, baselines)
+    _replay(recommender, golden, path)
+    return recommender
+
+
+def read_manifest(folder: str | Path) -> dict[str, Any]:
+    """The manifest alone, without reading the rest.
+
+    Raises:
+        ArtifactError: there is none, or it is of a newer format.
+    """
+    path = Path(folder)
+    try:
+        manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+        newer = int(manifest["format_version"]) > FORMAT_VERSION
+    except FileNotFoundError:
+        raise ArtifactError(
+            f"There is no artifact in {path} (no manifest.json). Make one with `shortlist train CONFIG.toml --out {path}`."
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(f"The manifest of {path} cannot be read ({error}). Copy the whole folder again.") from None
+    if newer:
+        raise ArtifactError(
+            f"The artifact {path} has format {manifest['format_version']}, made by shortlist {manifest.get('package_version')}; "
+            f"this is shortlist {version('shortlist')}, which reads formats up to {FORMAT_VERSION}. Upgrade shortlist."
+        )
+    return dict(manifest)
+
+
+def _golden(recommender: Recommender) -> list[dict[str, Any]]:
+    """A few histories, from none to long, and what is recommended for them."""
+    lengths = recommender.dataset.interactions.positives().lengths
+    by_length = np.argsort(lengths, kind="stable")
+    users = by_length[np.linspace(0, len(by_length) - 1, _NUM_GOLDEN - 1).astype(int)]
+    user_ids = [None, *recommender.dataset.users.ids_of(users)]
+    k = min(10, recommender.dataset.num_items)
+    answers = recommender.recommend_many([Query(user_id=one, k=k) for one in user_ids])
+    return [
+        {"user_id": one, "answer": [[item.item_id, item.score] for item in answer.items]}
+        for one, answer in zip(user_ids, answers, strict=True)
+    ]
+
+
+def _replay(recommender: Recommender, golden: list[dict[str, Any]], path: Path) -> None:
+    for one in golden:
+        k = max(1, len(one["answer"]))
+        scores = np.array([score for _, score in one["answer"]])
+        answer = recommender.recommend(Query(user_id=one["user_id"], k=k), explain=False)
+        now = np.array([item.score for item in answer.items])
+        if len(now) != len(scores) or not np.allclose(now, scores, rtol=_TOLERANCE, atol=_TOLERANCE):
+            raise ArtifactError(
+                f"The artifact {path} answers otherwise than when it was saved (golden query of user {one['user_id']!r}). "
+                "The installed onnxruntime or numpy may not fit; reinstall shortlist's requirements, or train anew."
+            )
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _write_json(path: Path, values: Any) -> None:
+    path.write_text(json.dumps(values, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def _replace(part: Path, target: Path) -> None:
+    """Put ``part`` in ``target``'s place; what stood there is then in ``part``."""
+    if not target.exists():
+        part.rename(target)
+    elif not _exchange(part, target):
+        old = target.with_name(f".{target.name}.old-{os.getpid()}")
+        target.rename(old)
+        part.rename(target)
+        shutil.rmtree(old)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two folders in one step, where the system can (Linux renameat2, macOS renamex_np)."""
+    library, exchange = ctypes.CDLL(None), 2
+    a, b, here = os.fsencode(one), os.fsencode(other), -100
+    if sys.platform == "linux" and hasattr(library, "renameat2"):
+        return library.renameat2(here, a, here, b, exchange) == 0  # type: ignore[no-any-return]
+    if sys.platform == "darwin" and hasattr(library, "renamex_np"):
+        return library.renamex_np(a, b, exchange) == 0  # type: ignore[no-any-return]
+    return False
+

@@ -1,0 +1,103 @@
+"""The question and the answer, in outside ids."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from shortlist.data.vocabulary import OutsideId
+
+
+@dataclass(frozen=True)
+class Query:
+    """Who asks, and for what.
+
+    Args:
+        user_id: a known user, or None: then history and features are all that is known.
+        history: item ids liked, most recent last; comes after a known user's own history.
+        disliked: item ids disliked; never returned.
+        features: values of the user and of the moment, by name; these win over a known user's own.
+        k: items wanted.
+        exclude: item ids never returned.
+        where: condition on the items' columns, such as ``genres has "Comedy" and year >= 1990``.
+        seen: whether what the user has already may come back.
+
+    >>> Query(history=[1, 588], k=5).user_id is None
+    True
+    """
+
+    user_id: OutsideId | None = None
+    history: Sequence[OutsideId] = ()
+    disliked: Sequence[OutsideId] = ()
+    features: Mapping[str, Any] = field(default_factory=dict)
+    k: int = 10
+    exclude: Sequence[OutsideId] = ()
+    where: str | None = None
+    seen: Literal["remove", "keep"] = "remove"
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A liked item that carried a recommendation: without it the score would be ``contribution`` lower."""
+
+    item_id: OutsideId
+    contribution: float
+    title: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        title = {} if self.title is None else {"title": self.title}
+        return {"item_id": self.item_id, **title, "contribution": self.contribution}
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """One recommended item.
+
+    Args:
+        item_id: outside id.
+        score: higher is better; comparable within one answer.
+        rank: 1 is best.
+        reasons: strongest first.
+        display: title and further columns.
+    """
+
+    item_id: OutsideId
+    score: float
+    rank: int
+    reasons: tuple[Reason, ...] = ()
+    display: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """What people read: the title, or the id where there is none."""
+        return str(self.display.get("title", self.item_id))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        reasons = [reason.to_dict() for reason in self.reasons]
+        return {"item_id": self.item_id, "score": self.score, "rank": self.rank, "reasons": reasons, **self.display}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The list for one query.
+
+    Args:
+        user_id: who asked, or None.
+        items: best first.
+        stages: stage → what it did and how long it took.
+    """
+
+    user_id: OutsideId | None
+    items: tuple[Recommendation, ...]
+    stages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As ``recommend --json`` prints it."""
+        return {
+            "user_id": self.user_id,
+            "items": [item.to_dict() for item in self.items],
+            "stages": {name: dict(stage) for name, stage in self.stages.items()},
+        }

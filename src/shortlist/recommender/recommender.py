@@ -1,0 +1,229 @@
+"""From a question to a list: encode → retrieve under filters → explain."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+from numpy.typing import NDArray
+
+from shortlist.data.conditions import parse, to_expression
+from shortlist.data.dataset import Dataset
+from shortlist.data.features import Column, choose, encode_values, take_rows
+from shortlist.data.queries import QueryBatch
+from shortlist.data.ragged import Ragged, slices
+from shortlist.data.vocabulary import OutsideId
+from shortlist.errors import DataError, QueryError, did_you_mean
+from shortlist.evaluation.report import Report
+from shortlist.recommender.explanation import occlusion, strongest
+from shortlist.recommender.query import Answer, Query, Reason, Recommendation
+from shortlist.recommender.served_retriever import ServedRetriever
+from shortlist.retrieval import Candidates, ExactIndex, ScoredItems
+from shortlist.settings import Settings
+
+
+class Recommender:
+    """Answers queries about one data set with one retriever.
+
+    Args:
+        dataset: vocabularies, histories of known users, item columns.
+        retriever: the model, as saved.
+        settings: of the run that made it.
+        report: figures of that run.
+        baselines: further retrievers its report names, by name.
+
+    ``shortlist.recommender.artifact`` saves and loads it.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        retriever: ServedRetriever,
+        settings: Settings,
+        report: Report | None = None,
+        baselines: Mapping[str, ServedRetriever] | None = None,
+    ) -> None:
+        self.dataset, self.retriever, self.settings, self.report = dataset, retriever, settings, report
+        self.baselines = dict(baselines or {})
+        self.index = ExactIndex(np.asarray(retriever.encode_items()))
+        self._allowed = lru_cache(maxsize=256)(self._evaluate_condition)
+        self._display_rows = nw.from_native(dataset.display, eager_only=True)
+
+    def recommend(self, query: Query, *, explain: bool = True) -> Answer:
+        """Answer one query.
+
+        Returns:
+            ``k`` items whenever ``k`` are allowed, else all that are; never a seen, disliked or excluded one.
+
+        Raises:
+            UnknownIdError: user or item ids that do not exist.
+            QueryError: k, features or condition cannot be used, or nothing is left to recommend.
+        """
+        return self.recommend_many([query], explain=explain)[0]
+
+    def recommend_many(self, queries: Sequence[Query], *, explain: bool = False) -> list[Answer]:
+        """Answer queries together; each gets what it would get alone."""
+        if not queries:
+            return []
+        started = time.perf_counter()
+        users = np.array([self._user_row(query) for query in queries], dtype=np.int64)
+        batch = self._query_batch(queries, users)
+        vectors = self.retriever.encode_queries(batch)
+        encoded = time.perf_counter()
+        candidates = self._candidates(queries, users, batch)
+        found = self.index.search(vectors, max(query.k for query in queries), candidates)
+        searched = time.perf_counter()
+        stages: dict[str, dict[str, Any]] = {
+            "encode": {"model": self.retriever.name, "seconds": round(encoded - started, 6)},
+            "retrieve": {"corpus": len(self.index), "seconds": round(searched - encoded, 6)},
+        }
+        answers = []
+        for row, (query, scored) in enumerate(zip(queries, found, strict=True)):
+            kept = ScoredItems(scored.item_idx[: query.k], scored.score[: query.k], scored.source)
+            began = time.perf_counter()
+            reasons = self._reasons(batch.take(np.array([row])), kept) if explain else [()] * len(kept)
+            own = {**stages, "retrieve": {**stages["retrieve"], "candidates": len(kept)}}
+            if explain:
+                own["explain"] = {"seconds": round(time.perf_counter() - began, 6)}
+            answers.append(Answer(query.user_id, self._recommendations(kept, reasons), own))
+        return answers
+
+    def similar(self, item_id: OutsideId, k: int = 10) -> tuple[Recommendation, ...]:
+        """Items whose vectors point the same way (cosine), best first, without the item itself.
+
+        Raises:
+            UnknownIdError: no such item.
+            QueryError: k is not between 1 and the corpus.
+        """
+        self._check_k(k)
+        row = self.dataset.items.row(item_id)
+        vectors = self.similarity_vectors
+        scored = ExactIndex(vectors).search(vectors[[row]], k, Candidates(Ragged.from_rows([[row]])))[0]
+        return self._recommendations(scored, [()] * len(scored))
+
+    @cached_property
+    def similarity_vectors(self) -> NDArray[np.float32]:
+        """[N, D] item vectors of length 1, without the bias, which says how popular an item is and not of what kind."""
+        vectors = self.index.item_vectors[:, : -1 if self.retriever.has_item_bias else None]
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        similarity: NDArray[np.float32] = vectors / np.maximum(norms, 1e-12)
+        return similarity
+
+    def _query_batch(self, queries: Sequence[Query], users: NDArray[np.int64]) -> QueryBatch:
+        """Queries in outside ids → arrays."""
+        liked, disliked = self._known_histories(users)
+        given_likes = Ragged.from_rows([self._item_rows(query.history, "history") for query in queries])
+        given_dislikes = Ragged.from_rows([self._item_rows(query.disliked, "disliked") for query in queries])
+        return QueryBatch(
+            liked=_without(liked, given_likes, given_dislikes).concat_rows(_without(given_likes, given_dislikes)),
+            disliked=_without(disliked, given_likes, given_dislikes).concat_rows(given_dislikes),
+            features=self._features(queries, users),
+        )
+
+    def display(self, item_idx: NDArray[Any]) -> list[dict[str, Any]]:
+        """Title and further columns of items, without what is missing."""
+        rows = self.dataset.display.take(np.asarray(item_idx, dtype=np.int64)).to_pylist()
+        return [{name: _tidy(value) for name, value in row.items() if value is not None} for row in rows]
+
+    def history_rows(self, user_id: OutsideId) -> NDArray[np.int64]:
+        """Rows of a known user in ``dataset.interactions``, oldest first."""
+        offsets, row = self.dataset.interactions.offsets, self.dataset.users.row(user_id)
+        return np.arange(offsets[row], offsets[row + 1])
+
+    def _user_row(self, query: Query) -> int:
+        self._check_k(query.k)
+        return -1 if query.user_id is None else self.dataset.users.row(query.user_id)
+
+    def _check_k(self, k: int) -> None:
+        if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= self.dataset.num_items:
+            raise QueryError(f"k is how many items to return: expected 1 to {self.dataset.num_items:,} (the corpus), got {k!r}.")
+
+    def _item_rows(self, item_ids: Sequence[OutsideId], field: str) -> NDArray[np.int32]:
+        rows = self.dataset.items.rows(item_ids)
+        unknown = [str(one) for one, row in zip(item_ids, rows, strict=True) if row < 0]
+        if unknown:
+            example = ", ".join(str(one) for one in self.dataset.items.ids_of(np.arange(min(3, self.dataset.num_items))))
+            raise QueryError(
+                f"{field}: {len(unknown)} of {len(item_ids)} items are not known ({', '.join(unknown[:5])}). Expected ids of the "
+                f"{self.dataset.num_items:,} items of this recommender, such as {example}. Leave the others out."
+            )
+        return rows
+
+    def _known_histories(self, users: NDArray[np.int64]) -> tuple[Ragged, Ragged]:
+        return self.dataset.interactions.histories(*self._known_rows(users))
+
+    def _known_rows(self, users: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """First row and end of each user's interactions; nothing for -1."""
+        offsets, known = self.dataset.interactions.offsets, users >= 0
+        return np.where(known, offsets[users], 0), np.where(known, offsets[users + 1], 0)
+
+    def _features(self, queries: Sequence[Query], users: NDArray[np.int64]) -> dict[str, Column]:
+        specs = {spec.name: spec for spec in self.dataset.schema.query}
+        for query in queries:
+            for name in query.features:
+                if name not in specs:
+                    raise QueryError(f"There is no query feature {name!r}; {did_you_mean(name, specs)}.")
+        known = take_rows(self.dataset.user_features, users)
+        try:
+            given = encode_values(list(specs.values()), [query.features for query in queries])
+        except DataError as error:
+            raise QueryError(str(error)) from None
+        merged: dict[str, Column] = {}
+        for name in specs:
+            is_given = np.array([name in query.features for query in queries])
+            merged[name] = choose(given[name], known[name], is_given) if name in known else given[name]
+        return merged
+
+    def _candidates(self, queries: Sequence[Query], users: NDArray[np.int64], batch: QueryBatch) -> Candidates:
+        excluded = Ragged.from_rows([self._item_rows(query.exclude, "exclude") for query in queries])
+        keeps = np.array([query.seen == "keep" or self.settings.split.seen == "keep" for query in queries])
+        seen = slices(self.dataset.interactions.item_idx, *self._known_rows(np.where(keeps, -1, users)))
+        history = batch.liked.where(~keeps[batch.liked.row_of_value])
+        forbidden = excluded.concat_rows(seen).concat_rows(history).concat_rows(batch.disliked)
+        if all(query.where is None for query in queries):
+            return Candidates(forbidden)
+        everything = np.ones(self.dataset.num_items, dtype=bool)
+        return Candidates(forbidden, np.stack([self._allowed(q.where) if q.where else everything for q in queries]))
+
+    def _evaluate_condition(self, where: str) -> NDArray[np.bool_]:
+        """[N] items a condition admits (cached by its text)."""
+        frame = self._display_rows
+        expression = to_expression(parse(where), frame.schema, where)
+        allowed: NDArray[np.bool_] = frame.select(expression.alias("allowed"))["allowed"].to_numpy().astype(bool)
+        if not allowed.any():
+            raise QueryError(f"where: no item of {len(allowed):,} meets {where!r}. Widen the condition.")
+        return allowed
+
+    def _reasons(self, query: QueryBatch, scored: ScoredItems) -> list[tuple[Reason, ...]]:
+        history, contributions = occlusion(self.retriever, query, scored.item_idx)
+        chosen = strongest(contributions)
+        ids, shown = self.dataset.items.ids_of(history), self.display(history)
+        return [
+            tuple(Reason(ids[h], float(contributions[h, column]), shown[h].get("title")) for h in chosen.row(column))
+            for column in range(len(scored))
+        ]
+
+    def _recommendations(
+        self, scored: ScoredItems, reasons: Sequence[tuple[Reason, ...]]
+    ) -> tuple[Recommendation, ...]:
+        ids, shown = self.dataset.items.ids_of(scored.item_idx), self.display(scored.item_idx)
+        return tuple(
+            Recommendation(ids[i], float(scored.score[i]), i + 1, reasons[i], shown[i]) for i in range(len(scored))
+        )
+
+
+def _without(rows: Ragged, *others: Ragged) -> Ragged:
+    """Values of each row that do not stand in the same row of the others: the newest word on an item counts."""
+    largest = max([int(one.values.max(initial=0)) for one in (rows, *others)]) + 1
+    mine = rows.row_of_value * largest + rows.values
+    taken = np.concatenate([one.row_of_value * largest + one.values for one in others])
+    return rows.where(~np.isin(mine, taken))
+
+
+def _tidy(value: Any) -> Any:
+    """1994.0 is shown as 1994."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value

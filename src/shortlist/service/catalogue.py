@@ -1,0 +1,82 @@
+"""Items and users as people look for them: by words in the title, by the beginning of an id."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shortlist.data.vocabulary import OutsideId, Vocabulary
+from shortlist.recommender import Recommender
+
+
+class Catalogue:
+    """Search over one recommender's items and users.
+
+    A title matches when it holds every word of the search, whatever the case and the accents; where a word begins
+    counts more, then popularity. It scans all titles: fine for some hundred thousand.
+    """
+
+    def __init__(self, recommender: Recommender) -> None:
+        self.recommender = recommender
+        dataset = recommender.dataset
+        self.popularity = np.bincount(dataset.interactions.item_idx[dataset.interactions.liked], minlength=dataset.num_items)
+        titles = dataset.display.column("title").to_pylist() if "title" in dataset.display.column_names else []
+        ids = dataset.items.ids.to_pylist()
+        self._texts = [f" {_plain(str(t))} {i}" for t, i in zip(titles or ids, ids, strict=True)]
+        self._by_popularity = np.argsort(-self.popularity, kind="stable")
+        self._user_texts = [str(one) for one in dataset.users.ids.to_pylist()]
+
+    def items(self, search: str, limit: int) -> list[dict[str, Any]]:
+        """The best matches, or the most popular items where nothing is searched."""
+        words = _plain(search).split()
+        found = self._by_popularity[:limit] if not words else self._matches(words, limit)
+        ids, shown = self.recommender.dataset.items.ids_of(found), self.recommender.display(found)
+        return [
+            {"item_id": ids[n], **shown[n], "popularity": int(self.popularity[row])} for n, row in enumerate(found)
+        ]
+
+    def _matches(self, words: list[str], limit: int) -> NDArray[np.int64]:
+        hits = []
+        for row in self._by_popularity.tolist():
+            text = self._texts[row]
+            if all(word in text for word in words):
+                hits.append((-sum(f" {word}" in text for word in words), len(hits), row))
+        return np.array([row for _, _, row in sorted(hits)[:limit]], dtype=np.int64)
+
+    def users(self, search: str, limit: int) -> list[dict[str, Any]]:
+        """Users whose id begins with the search; the most active where nothing is searched."""
+        users: Vocabulary = self.recommender.dataset.users
+        rows = [row for row, text in enumerate(self._user_texts) if text.startswith(search.strip())]
+        rows.sort(key=lambda row: (self._user_texts[row] != search.strip(), row))
+        lengths = np.diff(self.recommender.dataset.interactions.offsets)
+        return [{"user_id": users.id(row), "history_length": int(lengths[row])} for row in rows[:limit]]
+
+    def user(self, user_id: OutsideId) -> dict[str, Any]:
+        """One user's features and history.
+
+        Raises:
+            UnknownIdError: no such user.
+        """
+        dataset = self.recommender.dataset
+        row, rows = dataset.users.row(user_id), self.recommender.history_rows(user_id)
+        log = dataset.interactions
+        ids, shown = dataset.items.ids_of(log.item_idx[rows]), self.recommender.display(log.item_idx[rows])
+        history = []
+        for n, one in enumerate(rows.tolist()):
+            event: dict[str, Any] = {"item_id": ids[n], **shown[n], "liked": bool(log.in_history[one])}
+            event["disliked"] = bool(log.disliked[one])
+            if dataset.has_time:
+                event["timestamp"] = int(log.timestamp[one]) // 1000
+            if log.value is not None:
+                event["value"] = float(log.value[one])
+            history.append(event)
+        features = {k: v for k, v in dataset.user_table.slice(row, 1).to_pylist()[0].items() if v is not None}
+        return {"user_id": dataset.users.id(row), "features": features, "history": history}
+
+
+def _plain(text: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(c if c.isalnum() else " " for c in decomposed if not unicodedata.combining(c))

@@ -1,0 +1,101 @@
+// Talks to the service. Every function takes an AbortSignal last and gives a
+// promise of the parsed JSON; failures are ApiErrors that a person can read.
+import { useCallback, useEffect, useState } from "/static/vendor/preact-htm.js";
+
+export class ApiError extends Error {
+  constructor(message, { status = 0, title = "" } = {}) {
+    super(message);
+    this.status = status;
+    this.title = title;
+  }
+}
+
+/** The detail of a problem+json body may be a text or a list of faults. */
+function detailText(detail) {
+  if (typeof detail === "string") return detail;
+  if (!Array.isArray(detail)) return "";
+  return detail.map((fault) => fault?.msg ?? fault?.message ?? String(fault)).join("; ");
+}
+
+async function problemOf(response) {
+  const problem = await response.json().catch(() => ({}));
+  const title = problem?.title || response.statusText || `Error ${response.status}`;
+  return new ApiError(detailText(problem?.detail) || title, { status: response.status, title });
+}
+
+async function request(path, { signal, body } = {}) {
+  const options = { signal, headers: { accept: "application/json" } };
+  if (body !== undefined) {
+    options.method = "POST";
+    options.headers["content-type"] = "application/json";
+    options.body = JSON.stringify(body);
+  }
+  let response;
+  try {
+    response = await fetch(path, options);
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError("The service cannot be reached. Is it still running?", { title: "No connection" });
+  }
+  if (!response.ok) throw await problemOf(response);
+  return response.json().catch((error) => {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError("The service gave an answer that is not JSON.", { status: response.status });
+  });
+}
+
+const segment = (id) => encodeURIComponent(String(id));
+
+function query(parameters) {
+  const given = Object.entries(parameters).filter(([, value]) => value !== undefined && value !== "");
+  return given.length ? `?${new URLSearchParams(given)}` : "";
+}
+
+export const searchItems = (search, limit, signal) =>
+  request(`/v1/items${query({ search, limit })}`, { signal });
+
+export const similarItems = (itemId, k, signal) =>
+  request(`/v1/items/${segment(itemId)}/similar${query({ k })}`, { signal });
+
+export const searchUsers = (search, limit, signal) =>
+  request(`/v1/users${query({ search, limit })}`, { signal });
+
+export const getUser = (userId, signal) => request(`/v1/users/${segment(userId)}`, { signal });
+
+export const recommendForUser = (userId, k, signal) =>
+  request(`/v1/recommendations/${segment(userId)}${query({ k })}`, { signal });
+
+export const recommendForTaste = (body, signal) => request("/v1/recommendations", { signal, body });
+
+export const getReport = (signal) => request("/v1/report", { signal });
+
+const IDLE = { data: null, error: null, loading: false };
+
+/**
+ * Loads when `deps` change; `load(signal)` gives a promise, or `load` is null
+ * for nothing to load. A newer load aborts the older one, so a late answer
+ * never overwrites a newer one. The last data stays while the next loads:
+ * what is on the screen can be dimmed instead of taken away.
+ */
+export function useResource(load, deps) {
+  const [state, setState] = useState(load ? { ...IDLE, loading: true } : IDLE);
+  const [attempt, setAttempt] = useState(0);
+  useEffect(() => {
+    if (!load) {
+      setState(IDLE);
+      return undefined;
+    }
+    const controller = new AbortController();
+    const settle = (change) => {
+      if (!controller.signal.aborted) setState((old) => ({ ...old, ...change, loading: false }));
+    };
+    setState((old) => ({ ...old, error: null, loading: true }));
+    load(controller.signal).then(
+      (data) => settle({ data, error: null }),
+      (error) => settle({ error }),
+    );
+    return () => controller.abort();
+  }, [...deps, attempt]);
+  const retry = useCallback(() => setAttempt((count) => count + 1), []);
+  return { ...state, retry };
+}

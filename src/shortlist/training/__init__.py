@@ -1,0 +1,1 @@
+"""Fitting models to data. The only room that knows models, losses and data at once."""

@@ -1,0 +1,53 @@
+"""Where model, targets and loss meet; nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from shortlist.losses import full_softmax
+from shortlist.models.softmax_dnn import SoftmaxDNN
+from shortlist.training.batches import TrainingBatch, TrainingExamples
+
+
+class SoftmaxObjective:
+    """Cross-entropy of the softmax over the corpus against the normalised multi-hot of what came next.
+
+    Args:
+        model: gives the logits.
+        examples: give the batches.
+        remove_seen: whether items a query has already leave its softmax, as they leave its candidates.
+    """
+
+    def __init__(self, model: SoftmaxDNN, examples: TrainingExamples, *, remove_seen: bool) -> None:
+        self.model, self.examples, self.remove_seen = model, examples, remove_seen
+
+    def epoch(self, batch_size: int, rng: np.random.Generator) -> Iterator[TrainingBatch]:
+        """The batches of one epoch."""
+        return self.examples.epoch(batch_size, rng)
+
+    def loss(self, batch: TrainingBatch) -> Tensor:
+        """Mean loss of one batch, a scalar."""
+        model, targets = self.model, batch.targets
+        weights = np.repeat(1 / targets.lengths, targets.lengths).astype(np.float32)
+        forbidden = None
+        if self.remove_seen:
+            # a repeated item may be seen and target at once: a target keeps its probability
+            num_items = len(model.item_bias)
+            seen = np.setdiff1d(
+                batch.seen.row_of_value * num_items + batch.seen.values, targets.row_of_value * num_items + targets.values
+            )
+            forbidden = (self._tensor(seen // num_items), self._tensor(seen % num_items))
+        return full_softmax(
+            model.logits(model.inputs(batch.queries)),
+            self._tensor(targets.row_of_value),
+            self._tensor(targets.values.astype(np.int64)),
+            self._tensor(weights),
+            forbidden,
+        )
+
+    def _tensor(self, array: np.ndarray) -> Tensor:  # type: ignore[type-arg]
+        return torch.from_numpy(array).to(self.model.item_bias.device)

@@ -1,0 +1,156 @@
+"""The training loop, readable from top to bottom."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from shortlist.errors import TrainingError
+from shortlist.settings import TrainingSettings
+from shortlist.training.checkpoint import Checkpoint
+from shortlist.training.progress import Progress
+
+
+class Objective(Protocol):
+    """Batches and their loss."""
+
+    def epoch(self, batch_size: int, rng: np.random.Generator) -> Iterator[Any]:
+        """The batches of one epoch."""
+        ...
+
+    def loss(self, batch: Any) -> Tensor:
+        """Mean loss of a batch."""
+        ...
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """What one epoch came to."""
+
+    epoch: int
+    loss: float
+    validation: float | None
+    seconds: float
+
+
+@dataclass
+class TrainingRun:
+    """The course of a training: its epochs, which was best, and why it ended."""
+
+    epochs: list[EpochRecord] = field(default_factory=list)
+    best_epoch: int = 0
+    best_validation: float | None = None
+    ended_by: str = "epochs"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for the artifact."""
+        return asdict(self)
+
+
+def device_of(settings: TrainingSettings) -> torch.device:
+    """The device asked for; ``auto`` takes a GPU where there is one."""
+    if settings.device != "auto":
+        return torch.device(settings.device)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("cpu")
+
+
+def fit(
+    model: nn.Module,
+    objective: Objective,
+    validate: Callable[[], float] | None,
+    settings: TrainingSettings,
+    *,
+    seed: int,
+    progress: Progress,
+    checkpoint: Checkpoint | None = None,
+) -> TrainingRun:
+    """Train until the validation figure stops getting better; leave the best weights in the model.
+
+    Ctrl-C ends it early and leaves the best weights so far. The random numbers of an epoch depend on the seed and the
+    epoch alone, so that a run resumed from its checkpoint ends as if it had never stopped.
+
+    Args:
+        model: whose parameters are trained.
+        objective: batches and loss.
+        validate: full-corpus figure on the validation queries, higher is better; None: train all epochs, keep the last.
+        settings: epochs, batch size, learning rate, patience.
+        seed: of everything random.
+        progress: is told of every batch and epoch.
+        checkpoint: where to keep the state after each epoch, and to resume from.
+
+    Raises:
+        TrainingError: the loss is not finite; names the epoch and the batch.
+    """
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    )
+    run, best = TrainingRun(), _copy_of(model)
+    if checkpoint is not None and checkpoint.exists():
+        run, best = checkpoint.restore(model, optimizer)
+    try:
+        for epoch in range(len(run.epochs) + 1, settings.epochs + 1):
+            if _is_out_of_patience(run, settings):
+                break
+            started = time.perf_counter()
+            loss = _train_epoch(model, objective, optimizer, settings, seed, epoch, progress)
+            figure = None if validate is None else validate()
+            record = EpochRecord(epoch, loss, figure, time.perf_counter() - started)
+            run.epochs.append(record)
+            if figure is None or figure > (run.best_validation or -math.inf):
+                run.best_epoch, run.best_validation, best = epoch, figure, _copy_of(model)
+            progress.epoch_ended(record, is_best=run.best_epoch == epoch)
+            if checkpoint is not None:
+                checkpoint.save(model, optimizer, run, best)
+        run.ended_by = "patience" if _is_out_of_patience(run, settings) else "epochs"
+    except KeyboardInterrupt:
+        run.ended_by = "interrupt"
+        progress.note(f"interrupted: going on with the best weights so far (epoch {run.best_epoch})")
+    model.load_state_dict(best)
+    return run
+
+
+def _train_epoch(
+    model: nn.Module,
+    objective: Objective,
+    optimizer: torch.optim.Optimizer,
+    settings: TrainingSettings,
+    seed: int,
+    epoch: int,
+    progress: Progress,
+) -> float:
+    torch.manual_seed(seed * 100_003 + epoch)
+    rng = np.random.default_rng([seed, epoch])
+    model.train()
+    total, count = 0.0, 0
+    for number, batch in enumerate(objective.epoch(settings.batch_size, rng), start=1):
+        loss = objective.loss(batch)
+        value = loss.item()
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"The loss of epoch {epoch}, batch {number} ({len(batch)} queries) is {value}. Its weights are not kept. "
+                f"Lower [training] learning_rate (now {settings.learning_rate}), or look for extreme numbers in the features."
+            )
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        total, count = total + value * len(batch), count + len(batch)
+        progress.batch_ended(epoch, total / count, len(batch.targets.values))
+    return total / count
+
+
+def _is_out_of_patience(run: TrainingRun, settings: TrainingSettings) -> bool:
+    return bool(run.epochs) and len(run.epochs) - run.best_epoch >= settings.patience
+
+
+def _copy_of(model: nn.Module) -> dict[str, Tensor]:
+    return copy.deepcopy(model.state_dict())
