@@ -31,9 +31,12 @@ class ColumnSettings(_Table):
     user_id: str = Field("user_id", description="column with the user's id, in interactions and users")
     item_id: str = Field("item_id", description="column with the item's id, in interactions and items")
     timestamp: str | None = Field(
-        None, description="when it happened: seconds, milliseconds or ISO 8601; without it the order of the rows counts"
+        None,
+        description="when it happened: seconds, milliseconds or ISO 8601; without it the order of the rows counts",
     )
-    value: str | None = Field(None, description="a number such as a rating or a share watched; conditions call it 'value'")
+    value: str | None = Field(
+        None, description="a number such as a rating or a share watched; conditions call it 'value'"
+    )
     title: str | None = Field(None, description="column of the item table that people read")
 
 
@@ -41,7 +44,8 @@ class FeedbackSettings(_Table):
     """What an interaction means."""
 
     liked: str | None = Field(
-        None, description="condition that makes an interaction a positive (a target to predict); default: every interaction"
+        None,
+        description="condition that makes an interaction a positive (a target to predict); default: every interaction",
     )
     disliked: str | None = Field(
         None,
@@ -63,7 +67,8 @@ class DataSettings(_Table):
         "first", description="which of several interactions of one user with one item to keep"
     )
     missing: Literal["error", "drop"] = Field(
-        "error", description="a row without user, item, timestamp or (where a condition needs it) value: stop or drop it"
+        "error",
+        description="a row without user, item, timestamp or (where a condition needs it) value: stop or drop it",
     )
     memory_limit: str = Field("4GB", description="most memory table preparation may use before it spills to disk")
 
@@ -94,8 +99,12 @@ class SplitSettings(_Table):
         "on the global clock; by_user: held-out users are asked with part of their own history; random: shares of all "
         "rows; files: the parts are given",
     )
-    seen: Literal["remove", "keep"] = Field("remove", description="whether what a user already has leaves the candidates")
-    valid_fraction: Fraction = Field(0.1, description="share for validation (by_time and random: of rows, by_user: of users)")
+    seen: Literal["remove", "keep"] = Field(
+        "remove", description="whether what a user already has leaves the candidates"
+    )
+    valid_fraction: Fraction = Field(
+        0.1, description="share for validation (by_time and random: of rows, by_user: of users)"
+    )
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(0.2, description="share for the test, likewise")
     query_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.8, description="by_user: share of a held-out user's history that is the question"
@@ -118,11 +127,13 @@ class MFSettings(_Table):
     embedding_dim: Positive = Field(64, description="length of the user and item vectors")
     iterations: Positive = Field(16, description="alternations: all users, then all items")
     regularization: Annotated[float, Field(gt=0)] = Field(0.003, description="λ; scaled by each row's frequency")
-    regularization_exponent: Fraction | Literal[1.0] = Field(
+    regularization_exponent: Annotated[float, Field(ge=0, le=1)] = Field(
         1.0, description="ν: λ_u = λ (|I_u| + α0 |I|)^ν; 1 is frequency-scaled, 0 the same for everyone"
     )
     unobserved_weight: Annotated[float, Field(gt=0)] = Field(0.1, description="α0: weight of a pair nobody observed")
-    init_scale: Annotated[float, Field(gt=0)] = Field(0.1, description="σ of the starting vectors, divided by √embedding_dim")
+    init_scale: Annotated[float, Field(gt=0)] = Field(
+        0.1, description="σ of the starting vectors, divided by √embedding_dim"
+    )
 
 
 class SoftmaxDNNSettings(_Table):
@@ -133,7 +144,8 @@ class SoftmaxDNNSettings(_Table):
     hidden_dims: tuple[Positive, ...] = Field((128,), description="widths of the hidden ReLU layers, first to last")
     history: Literal["none", "mean"] = Field("mean", description="how the history becomes a vector")
     history_windows: Annotated[tuple[Positive, ...], Field(min_length=1)] = Field(
-        (100, 10, 1), description="the network sees one history vector each over this many of the most recent items"
+        (100, 10, 1),
+        description="the network sees one history vector each over this many of the most recent items",
     )
     item_features: bool = Field(
         True, description="item vectors are the sum of a free vector and a projection of the item's features"
@@ -157,13 +169,18 @@ class IndexSettings(_Table):
 class TrainingSettings(_Table):
     """How a network is trained."""
 
-    epochs: Positive = Field(30, description="at most this many passes over the training positives")
+    epochs: Positive = Field(35, description="at most this many passes over the training positives")
     batch_size: Positive = Field(256, description="queries a step")
     learning_rate: Annotated[float, Field(gt=0)] = Field(0.003, description="AdamW's step size")
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="AdamW's decoupled weight decay")
-    patience: Positive = Field(5, description="stop after this many epochs without a better validation figure")
+    average: Fraction = Field(
+        0.99,
+        description="decay of the moving average of the weights, which is what is validated and kept; 0: none",
+    )
+    patience: Positive = Field(10, description="stop after this many epochs without a better validation figure")
     refit: bool = Field(
-        True, description="after selection fit anew on training and validation part, for the selected number of epochs"
+        True,
+        description="after selection fit anew on training and validation part, for the selected number of epochs",
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where the network is trained")
 
@@ -176,7 +193,9 @@ class EvaluationSettings(_Table):
         ("popularity", "mf"), description="rows that stand beside the model"
     )
     baseline_trials: Positive = Field(8, description="settings of mf tried on validation for its row")
-    select_on: Literal["ndcg@10", "recall@20"] = Field("ndcg@10", description="validation figure that selects epochs and settings")
+    select_on: Literal["ndcg@10", "recall@20"] = Field(
+        "ndcg@10", description="validation figure that selects epochs and settings"
+    )
 
 
 class Settings(_Table):
@@ -224,7 +243,9 @@ class Settings(_Table):
         try:
             values = tomllib.loads(file.read_text(encoding="utf-8"))
         except OSError as error:
-            raise SettingsError(f"Cannot read the settings file {file}: {error.strerror}. Give the path of a TOML file.") from None
+            raise SettingsError(
+                f"Cannot read the settings file {file}: {error.strerror}. Give the path of a TOML file."
+            ) from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise SettingsError(f"{file} is not valid TOML: {error}.") from None
         for override in overrides:
@@ -237,19 +258,15 @@ class Settings(_Table):
 
 
 def _with_known_dataset(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Put what is known of ``data.dataset`` beneath the given settings."""
-    data = values.get("data")
+    """Put what is known of ``data.dataset`` beneath the given settings: columns one by one, features side by side."""
+    data, features = values.get("data"), values.get("features", {})
     if not isinstance(data, Mapping) or not isinstance(data.get("dataset"), str):
         return values
-    return _merged(known_dataset(data["dataset"]).settings, values)
-
-
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    both = {**below, **above}
-    for key in below.keys() & above.keys():
-        if isinstance(below[key], Mapping) and isinstance(above[key], Mapping):
-            both[key] = _merged(below[key], above[key])
-    return both
+    known, columns = known_dataset(data["dataset"]).settings, data.get("columns", {})
+    if not isinstance(columns, Mapping) or not isinstance(features, Mapping):
+        return values
+    data = {**data, "columns": {**known["data"]["columns"], **columns}}
+    return {**values, "data": data, "features": {**known["features"], **features}}
 
 
 def _apply_override(values: dict[str, Any], override: str) -> None:
@@ -270,9 +287,14 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
 
 
 def _resolve_paths(values: dict[str, Any], folder: Path) -> dict[str, Any]:
-    for section, keys in (("data", ("interactions", "users", "items")), ("split", ("train", "valid", "test"))):
+    for section, keys in (
+        ("data", ("interactions", "users", "items")),
+        ("split", ("train", "valid", "test")),
+    ):
         table = values.get(section)
-        for key in keys if isinstance(table, dict) else ():
+        if not isinstance(table, dict):
+            continue
+        for key in keys:
             if isinstance(table.get(key), str):
                 table[key] = str((folder / Path(table[key]).expanduser()).resolve())
     return values
@@ -299,7 +321,9 @@ def _allowed(location: Sequence[str], values: Mapping[str, Any]) -> list[str]:
     for i, part in enumerate(location):
         if i == 0 and part == "retriever":
             name = values.get("retriever", {}).get("model", "softmax_dnn")
-            table = next(m for m in get_args(RetrieverSettings) if get_args(m.model_fields["model"].annotation)[0] == name)
+            table = next(
+                m for m in get_args(RetrieverSettings) if get_args(m.model_fields["model"].annotation)[0] == name
+            )
         elif table is FeaturesSettings and part in FeaturesSettings.model_fields:
             return list(FeatureSettings.model_fields) if len(location) > i + 1 else []
         else:

@@ -12,7 +12,10 @@ from rich.table import Table
 
 from shortlist.recommender.query import Recommendation
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output, all else on standard error.")]
+JsonFlag = Annotated[
+    bool,
+    typer.Option("--json", help="Print one JSON document on standard output, all else on standard error."),
+]
 
 
 def out() -> Console:

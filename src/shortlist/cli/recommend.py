@@ -19,7 +19,8 @@ def recommend(
     exclude: Annotated[str | None, typer.Option(metavar="ID,ID,...", help="Items never to return.")] = None,
     where: Annotated[str | None, typer.Option(help="Condition on the items, such as 'genres has \"Comedy\"'.")] = None,
     feature: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A value of the user or the moment; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="A value of the user or the moment; repeatable."),
     ] = None,
     json: JsonFlag = False,
 ) -> None:

@@ -28,11 +28,13 @@ def train(
     config: Annotated[Path, typer.Argument(help="Settings (TOML); paths in it are relative to it.")],
     out_dir: Annotated[Path, typer.Option("--out", help="Folder of the artifact.")],
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one setting; repeatable.")
+        list[str] | None,
+        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one setting; repeatable."),
     ] = None,
     json: JsonFlag = False,
     help_settings: Annotated[  # noqa: ARG001 - the callback acts
-        bool, typer.Option("--help-settings", callback=_print_settings, is_eager=True, help="Document every setting.")
+        bool,
+        typer.Option("--help-settings", callback=_print_settings, is_eager=True, help="Document every setting."),
     ] = False,
 ) -> None:
     """Fit a model, evaluate it on the test part beside baselines, and write the artifact."""

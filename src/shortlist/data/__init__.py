@@ -1,0 +1,1 @@
+"""What happened: tables become a frozen ``Dataset`` of aligned arrays."""

@@ -202,7 +202,9 @@ def to_expression(condition: Condition, dtypes: Mapping[str, nw.dtypes.DType], t
 
 def _test_expression(test: Test, dtypes: Mapping[str, nw.dtypes.DType], text: str) -> nw.Expr:
     if test.column not in dtypes:
-        raise ConditionError(f"There is no column {test.column!r}; {did_you_mean(test.column, dtypes)}", text, test.position)
+        raise ConditionError(
+            f"There is no column {test.column!r}; {did_you_mean(test.column, dtypes)}", text, test.position
+        )
     dtype, column = dtypes[test.column], nw.col(test.column)
     is_list = isinstance(dtype, nw.List)
     if is_list != (test.operator == "has"):
@@ -212,7 +214,11 @@ def _test_expression(test: Test, dtypes: Mapping[str, nw.dtypes.DType], text: st
     values = test.value if isinstance(test.value, tuple) else (test.value,)
     for value in values:
         if not _comparable(inner, value):
-            raise ConditionError(f"Column {test.column!r} holds {dtype} and cannot be compared with {value!r}", text, test.position)
+            raise ConditionError(
+                f"Column {test.column!r} holds {dtype} and cannot be compared with {value!r}",
+                text,
+                test.position,
+            )
     if test.operator == "has":
         return column.list.contains(values[0]).fill_null(False)
     if test.operator == "in":
@@ -222,7 +228,7 @@ def _test_expression(test: Test, dtypes: Mapping[str, nw.dtypes.DType], text: st
 
 def _comparable(dtype: Any, value: Value) -> bool:
     if isinstance(value, bool):
-        return dtype == nw.Boolean
+        return bool(dtype == nw.Boolean)
     if isinstance(value, str):
         return bool(dtype == nw.String or dtype == nw.Categorical)
     return bool(dtype.is_numeric())

@@ -19,7 +19,11 @@ from shortlist.data.ragged import Ragged, slices
 from shortlist.errors import DataError
 from shortlist.settings import FeatureSettings
 
-MISSING, UNSEEN, FIRST_VALUE = 0, 1, 2  # codes of categories and tags: missing and unseen have rows of their own
+MISSING, UNSEEN, FIRST_VALUE = (
+    0,
+    1,
+    2,
+)  # codes of categories and tags: missing and unseen have rows of their own
 Side = Literal["user", "item", "context"]
 
 
@@ -73,7 +77,8 @@ def choose(first: Column, second: Column, takes_first: NDArray[np.bool_]) -> Col
         return NumberColumn(np.where(takes_first, first.values, second.values))
     if isinstance(first, CategoryColumn) and isinstance(second, CategoryColumn):
         return CategoryColumn(np.where(takes_first, first.codes, second.codes))
-    assert isinstance(first, TagsColumn) and isinstance(second, TagsColumn)
+    assert isinstance(first, TagsColumn)
+    assert isinstance(second, TagsColumn)
     a, b = first.codes, second.codes
     begin = np.where(takes_first, a.offsets[:-1], b.offsets[:-1] + len(a.values))
     lengths = np.where(takes_first, a.lengths, b.lengths)
@@ -137,9 +142,7 @@ class FeatureSpec:
 
     def _codes(self, values: pa.Array) -> NDArray[np.int32]:
         found = pc.index_in(values, value_set=pa.array(self.values, pa.string()))
-        codes = pc.if_else(
-            pc.is_null(values), MISSING, pc.fill_null(pc.add(found, FIRST_VALUE), UNSEEN)
-        )
+        codes = pc.if_else(pc.is_null(values), MISSING, pc.fill_null(pc.add(found, FIRST_VALUE), UNSEEN))
         return np.asarray(codes.to_numpy(zero_copy_only=False)).astype(np.int32)
 
     def to_dict(self) -> dict[str, Any]:

@@ -24,18 +24,26 @@ def load_dataset(settings: Settings) -> Dataset:
         return prepare(_split_files(settings), data.users, data.items, data, settings.features)
     if (data.dataset is None) == (data.interactions is None):
         raise SettingsError(
-            "[data] needs either interactions = \"FILE\" or dataset = \"NAME\" (see `shortlist data list`); "
+            '[data] needs either interactions = "FILE" or dataset = "NAME" (see `shortlist data list`); '
             f"got dataset={data.dataset!r}, interactions={data.interactions!r}."
         )
     if data.dataset is not None:
         tables = known_dataset(data.dataset).tables(folder_of(data.dataset))
-        return prepare(tables.interactions, data.users or tables.users, data.items or tables.items, data, settings.features)
+        return prepare(
+            tables.interactions,
+            data.users or tables.users,
+            data.items or tables.items,
+            data,
+            settings.features,
+        )
     return prepare(data.interactions, data.users, data.items, data, settings.features)
 
 
 def _split_files(settings: Settings) -> dict[str, str]:
     split = settings.split
-    files = {name: path for name, path in (("train", split.train), ("valid", split.valid), ("test", split.test)) if path}
+    files = {
+        name: path for name, path in (("train", split.train), ("valid", split.valid), ("test", split.test)) if path
+    }
     if not {"train", "test"} <= files.keys():
         raise SettingsError('[split] method = "files" needs train = "FILE" and test = "FILE".')
     return files

@@ -13,11 +13,13 @@ The order of the steps, and the rules they follow:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Literal
 
 import narwhals as nw
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from shortlist.data.conditions import columns_of, parse, to_expression
@@ -25,7 +27,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.features import Column, FeatureSpec, Schema, Side, plain_column
 from shortlist.data.interactions import Interactions
 from shortlist.data.summary import DataSummary
-from shortlist.data.tables import ROW, Source, TableReader, require_columns
+from shortlist.data.tables import ROW, Source, TableReader, errors_explained, is_text, require_columns
 from shortlist.data.vocabulary import Vocabulary
 from shortlist.errors import DataError
 from shortlist.settings import DataSettings, FeatureSettings, FeaturesSettings
@@ -58,7 +60,7 @@ def prepare(
     (2, 2, [0, 1, 0])
     """
     settings, features = settings or DataSettings(), features or FeaturesSettings()
-    with TableReader(settings.memory_limit) as reader:
+    with TableReader(settings.memory_limit) as reader, errors_explained():
         log = _open_interactions(reader, interactions, settings)
         log = reader.materialise(_roles(log, settings, features))
         rows_read = _count(log)
@@ -71,6 +73,8 @@ def prepare(
                 reader, items, settings.columns.item_id, item_ids, features.item, _titles(settings), "items"
             ),
         }
+    if is_text(interactions):
+        user_ids, item_ids = _numbers_where_all_are(user_ids), _numbers_where_all_are(item_ids)
     return _assemble(table, user_ids, item_ids, feature_tables, settings, features, rows_read, dropped)
 
 
@@ -119,13 +123,17 @@ def _clean(
     needed |= {c for text in _conditions(settings) for c in columns_of(parse(text)) if c in schema}
     dropped = {"missing value": _check_missing(log, sorted(needed), settings)}
     log = log.drop_nulls(sorted(needed))
-    for name, text, default in (("liked", settings.feedback.liked, True), ("disliked", settings.feedback.disliked, False)):
+    for name, text, default in (
+        ("liked", settings.feedback.liked, True),
+        ("disliked", settings.feedback.disliked, False),
+    ):
         is_met = nw.lit(default) if text is None else to_expression(parse(text), schema, text)
         log = log.with_columns(is_met.alias(f"_{name}"))
     log = reader.materialise(log)
     keys = [c for c in ("user_id", "item_id", *((PART,) if PART in schema else ())) if c in schema]
-    same = [*keys, *(c for c in ("timestamp", "value") if c in schema)] if "timestamp" in schema else [ROW]
     counts = [_count(log)]
+    # without a time, equal rows are repeats: each is an interaction of its own
+    same = [*keys, *(c for c in ("timestamp", "value") if c in schema)] if "timestamp" in schema else [*keys, ROW]
     log = _unique(log, same, "first", [ROW], counts)
     if settings.repeats != "all":
         log = _unique(log, keys, settings.repeats, [c for c in ("timestamp", ROW) if c in schema], counts)
@@ -139,7 +147,11 @@ def _clean(
 
 
 def _unique(
-    log: nw.LazyFrame[Any], keys: Sequence[str], keep: Literal["first", "last"], order: Sequence[str], counts: list[int]
+    log: nw.LazyFrame[Any],
+    keys: Sequence[str],
+    keep: Literal["first", "last"],
+    order: Sequence[str],
+    counts: list[int],
 ) -> nw.LazyFrame[Any]:
     """Keep one row a key; append how many are left. Counting first spares most logs the sort."""
     counts.append(_count(log.select(*keys).unique(list(keys))))
@@ -149,18 +161,23 @@ def _unique(
 def _milliseconds(log: nw.LazyFrame[Any], column: str) -> nw.Expr:
     """Time as int64 milliseconds, from seconds, milliseconds (or finer), dates, or ISO 8601 text."""
     dtype, time = log.collect_schema()["timestamp"], nw.col("timestamp")
-    if isinstance(dtype, (nw.Datetime, nw.Date)):
-        return time.cast(nw.Datetime("us")).dt.timestamp("ms")
-    if dtype == nw.String:
-        return time.cast(nw.Datetime("us")).dt.timestamp("ms")
+    if isinstance(dtype, (nw.Datetime, nw.Date)) or dtype == nw.String:
+        since_1970 = time.cast(nw.Datetime("us")) - nw.lit(datetime(1970, 1, 1))
+        return since_1970.dt.total_milliseconds().cast(nw.Int64).alias("timestamp")
     if not dtype.is_numeric():
         raise DataError(f"Column {column!r} (timestamp) holds {dtype}; expected seconds, milliseconds or ISO 8601.")
     if dtype.is_float():
         time = nw.when(~time.is_nan()).then(time)
     largest = log.select(time.abs().max().alias("m")).collect().item()
     # today is 1.8e9 s: beyond 1e11 s (the year 5138) the unit must be finer
-    factor = 1000.0 if largest is None or largest < 1e11 else 1.0 if largest < 1e14 else 1e-3 if largest < 1e17 else 1e-6
-    return (time.cast(nw.Int64) * 1000 if factor == 1000.0 and dtype.is_integer() else time * factor).cast(nw.Int64).alias("timestamp")
+    factor = (
+        1000.0 if largest is None or largest < 1e11 else 1.0 if largest < 1e14 else 1e-3 if largest < 1e17 else 1e-6
+    )
+    return (
+        (time.cast(nw.Int64) * 1000 if factor == 1000.0 and dtype.is_integer() else time * factor)
+        .cast(nw.Int64)
+        .alias("timestamp")
+    )
 
 
 def _value(dtype: Any, column: str) -> nw.Expr:
@@ -171,11 +188,17 @@ def _value(dtype: Any, column: str) -> nw.Expr:
 
 
 def _check_missing(log: nw.LazyFrame[Any], needed: Sequence[str], settings: DataSettings) -> int:
-    counts = log.select(
-        *(nw.col(name).is_null().cast(nw.Int64).sum().alias(name) for name in needed),
-        nw.any_horizontal(*(nw.col(name).is_null() for name in needed), ignore_nulls=True)
-        .cast(nw.Int64).sum().alias("_any"),
-    ).collect().rows(named=True)[0]
+    counts = (
+        log.select(
+            *(nw.col(name).is_null().cast(nw.Int64).sum().alias(name) for name in needed),
+            nw.any_horizontal(*(nw.col(name).is_null() for name in needed), ignore_nulls=True)
+            .cast(nw.Int64)
+            .sum()
+            .alias("_any"),
+        )
+        .collect()
+        .rows(named=True)[0]
+    )
     missing = int(counts.pop("_any") or 0)
     if missing and settings.missing == "error":
         where = ", ".join(f"{name!r} in {n:,} rows" for name, n in counts.items() if n)
@@ -203,13 +226,19 @@ def _canonical_ids(ids: pa.Array, column: str) -> pa.Array:
         try:
             return ids.cast(pa.int64())
         except pa.ArrowInvalid:
-            raise DataError(f"Column {column!r} holds fractions such as {ids[0].as_py()}; ids are integers or text.") from None
+            raise DataError(
+                f"Column {column!r} holds fractions such as {ids[0].as_py()}; ids are integers or text."
+            ) from None
     return ids.cast(pa.string())
 
 
-def _sorted_table(
-    log: nw.LazyFrame[Any], user_ids: pa.Array, item_ids: pa.Array, reader: TableReader
-) -> pa.Table:
+def _numbers_where_all_are(ids: pa.Array) -> pa.Array:
+    """Ids of a text file become integers where every one of them is written as an integer is: 7, not 007."""
+    plain = pc.match_substring_regex(ids, r"^(0|-?[1-9]\d{0,17})$")
+    return ids.cast(pa.int64()) if pc.all(plain).as_py() else ids
+
+
+def _sorted_table(log: nw.LazyFrame[Any], user_ids: pa.Array, item_ids: pa.Array, reader: TableReader) -> pa.Table:
     for column, ids, index in (("user_id", user_ids, "user_idx"), ("item_id", item_ids, "item_idx")):
         rows = pa.table({column: ids, index: pa.array(np.arange(len(ids), dtype=np.int32))})
         vocabulary: nw.LazyFrame[Any] = nw.from_native(reader.connection.from_arrow(rows)).lazy()
@@ -236,12 +265,16 @@ def _feature_table(
     wanted = {feature: spec.column or feature for feature, spec in features.items()}
     if source is None:
         if wanted:
-            raise DataError(f"Features of {name} are set ({', '.join(wanted)}) but there is no table: set [data] {name}.")
+            raise DataError(
+                f"Features of {name} are set ({', '.join(wanted)}) but there is no table: set [data] {name}."
+            )
         return pa.table({"_idx": pa.array(np.arange(len(ids)))})
     frame = reader.open(source, name, (id_column,))
     require_columns(frame, [id_column, *wanted.values(), *extra], name)
     chosen = {"_id": id_column, **wanted, **{f"_extra_{column}": column for column in extra}}
-    frame = frame.select(*(nw.col(c).alias(a) for a, c in chosen.items()), ROW).unique("_id", keep="first", order_by=[ROW])
+    frame = frame.select(*(nw.col(c).alias(a) for a, c in chosen.items()), ROW).unique(
+        "_id", keep="first", order_by=[ROW]
+    )
     text_ids = not pa.types.is_integer(ids.type)
     frame = frame.with_columns(nw.col("_id").cast(nw.String if text_ids else nw.Int64))
     rows = pa.table({"_id": ids, "_idx": pa.array(np.arange(len(ids), dtype=np.int64))})
@@ -277,13 +310,21 @@ def _assemble(
             encoded[name] = spec.encode(source[name])
         return encoded
 
+    sides: tuple[tuple[Side, Mapping[str, FeatureSettings]], ...] = (("user", features.user), ("item", features.item))
     context = {
-        name: plain_column(table.column(_CONTEXT + name), one.kind, one.separator, f"Column {one.column or name!r} of the interactions")
+        name: plain_column(
+            table.column(_CONTEXT + name),
+            one.kind,
+            one.separator,
+            f"Column {one.column or name!r} of the interactions",
+        )
         for name, one in features.context.items()
     }
     encoded = {
-        side: encode(side, getattr(features, side), {n: _chunk(t, n) for n in t.column_names})
-        for side, t in feature_tables.items()
+        side: encode(
+            side, settings_of_side, {n: _chunk(feature_tables[side], n) for n in feature_tables[side].column_names}
+        )
+        for side, settings_of_side in sides
     }
     has_time = "timestamp" in table.column_names
     interactions = Interactions(

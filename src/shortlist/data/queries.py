@@ -46,9 +46,7 @@ class QueryBatch:
         return QueryBatch(self.liked.take(rows), self.disliked.take(rows), take_rows(self.features, rows))
 
 
-def network_inputs(
-    queries: QueryBatch, specs: Sequence[FeatureSpec], max_history: int
-) -> dict[str, NDArray[Any]]:
+def network_inputs(queries: QueryBatch, specs: Sequence[FeatureSpec], max_history: int) -> dict[str, NDArray[Any]]:
     """The arrays a query network takes; the same for PyTorch while training and for ONNX Runtime while serving.
 
     Args:
@@ -67,20 +65,9 @@ def network_inputs(
         width = max(1, int(recent.lengths.max(initial=1)))
         inputs[name] = Ragged(recent.values + 1, recent.offsets).padded(width, fill=0).astype(np.int64)
     inputs["liked_count"] = np.log1p(queries.liked.lengths).astype(np.float32)[:, None]
-    return inputs | feature_inputs(queries.features, specs)
-
-
-def feature_inputs(features: FeatureTable, specs: Sequence[FeatureSpec]) -> dict[str, NDArray[Any]]:
-    """The feature arrays among ``network_inputs``; for items too.
-
-    Args:
-        features: one row a query (or item).
-        specs: which, in the schema's order.
-    """
-    inputs: dict[str, NDArray[Any]] = {}
     numbers: list[NDArray[np.float32]] = []
     for spec in specs:
-        column = features[spec.name]
+        column = queries.features[spec.name]
         if isinstance(column, NumberColumn):
             missing = np.isnan(column.values)
             numbers += [np.where(missing, np.float32(0), column.values), missing.astype(np.float32)]

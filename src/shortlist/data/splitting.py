@@ -87,7 +87,11 @@ def split(dataset: Dataset, settings: SplitSettings, seed: int = 0) -> Split:
     train = log.take(parts.train)
     valid = _holdout(dataset, *parts.valid, keep_seen=settings.seen == "keep")
     test = _holdout(dataset, *parts.test, keep_seen=settings.seen == "keep")
-    for name, size in (("training part", len(train)), ("validation part", len(valid)), ("test part", len(test))):
+    for name, size in (
+        ("training part", len(train)),
+        ("validation part", len(valid)),
+        ("test part", len(test)),
+    ):
         if size == 0:
             raise DataError(
                 f'[split] method = "{settings.method}" leaves the {name} empty ({len(log):,} interactions, '
@@ -160,11 +164,14 @@ def _by_user(log: Interactions, settings: SplitSettings, rng: np.random.Generato
     """Strong generalization: held-out users are asked with the first part of their own history."""
     positives = np.bincount(log.user_idx[log.liked], minlength=log.num_users)
     able = rng.permutation(np.flatnonzero(positives >= 2))
-    num_test, num_valid = round(settings.test_fraction * len(able)), round(settings.valid_fraction * len(able))
+    num_test, num_valid = (
+        round(settings.test_fraction * len(able)),
+        round(settings.valid_fraction * len(able)),
+    )
     role = np.zeros(log.num_users, dtype=np.int8)  # 0 train, 1 valid, 2 test
     role[able[:num_test]], role[able[num_test : num_test + num_valid]] = 2, 1
     # how many positives of the same user came before each row
-    before = np.cumsum(log.liked) - log.liked
+    before: NDArray[np.int64] = np.cumsum(log.liked) - log.liked
     before -= before[np.minimum(log.offsets[:-1], len(log) - 1)][log.user_idx]
     limit = np.clip(np.floor(settings.query_fraction * positives), 1, np.maximum(positives - 1, 1))
     in_query = before < limit[log.user_idx]
@@ -186,7 +193,11 @@ def _assignment(dataset: Dataset, settings: SplitSettings, rng: np.random.Genera
     """Part of every row: 0 train, 1 valid, 2 test."""
     n = len(dataset.interactions)
     if settings.method == "random":
-        shares = [1 - settings.valid_fraction - settings.test_fraction, settings.valid_fraction, settings.test_fraction]
+        shares = [
+            1 - settings.valid_fraction - settings.test_fraction,
+            settings.valid_fraction,
+            settings.test_fraction,
+        ]
         order = rng.permutation(n)
         part = np.empty(n, dtype=np.int8)
         part[order] = np.searchsorted(np.cumsum(shares)[:2] * n, np.arange(n), side="right")
@@ -204,7 +215,11 @@ def _assignment(dataset: Dataset, settings: SplitSettings, rng: np.random.Genera
 def _by_part(log: Interactions, part: NDArray[np.int8]) -> _Parts:
     train, before_test = part == 0, part <= 1
     return _Parts(
-        train, before_test, (train, train, (part == 1) & log.liked), (before_test, before_test, (part == 2) & log.liked), {}
+        train,
+        before_test,
+        (train, train, (part == 1) & log.liked),
+        (before_test, before_test, (part == 2) & log.liked),
+        {},
     )
 
 
@@ -238,6 +253,13 @@ def _holdout(dataset: Dataset, history: Mask, seen: Mask, targets: Mask, *, keep
 
 def _fingerprint(dataset: Dataset, train: Interactions, valid: Holdout, test: Holdout) -> str:
     digest = hashlib.sha256(dataset.fingerprint.encode())
-    for array in (train.user_idx, train.item_idx, valid.user_idx, valid.targets.values, test.user_idx, test.targets.values):
+    for array in (
+        train.user_idx,
+        train.item_idx,
+        valid.user_idx,
+        valid.targets.values,
+        test.user_idx,
+        test.targets.values,
+    ):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]

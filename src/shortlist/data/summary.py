@@ -27,7 +27,12 @@ class DataSummary:
 
     @classmethod
     def of(
-        cls, interactions: Interactions, num_items: int, has_time: bool, rows_read: int, dropped: Mapping[str, int]
+        cls,
+        interactions: Interactions,
+        num_items: int,
+        has_time: bool,
+        rows_read: int,
+        dropped: Mapping[str, int],
     ) -> DataSummary:
         """Count."""
         n = len(interactions)

@@ -6,7 +6,8 @@ DuckDB has a hard memory limit and spills to disk, so a table may be larger than
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,6 +21,7 @@ from shortlist.errors import DataError, did_you_mean
 ROW = "_row"  # position in the source: the last word where timestamps tie
 Source = str | Path | Any  # a file, or a Polars, pandas or PyArrow frame
 
+_PARQUET = (".parquet", ".pq")
 _DELIMITERS = {".tsv": "\t", ".tab": "\t"}
 
 
@@ -46,7 +48,11 @@ class TableReader:
                 }
             )
         except duckdb.Error as error:
-            raise DataError(f"data.memory_limit: cannot use {memory_limit!r} ({error}); write for example \"4GB\".") from None
+            raise DataError(
+                f'data.memory_limit: cannot use {memory_limit!r} ({error}); write for example "4GB".'
+            ) from None
+
+        self.connection.execute("set TimeZone = 'UTC'")  # times without a zone are UTC, wherever this runs
 
     def __enter__(self) -> TableReader:
         return self
@@ -90,25 +96,50 @@ class TableReader:
 
     def _read_file(self, path: Path, name: str, id_columns: Collection[str]) -> Any:
         if not path.is_file():
-            raise DataError(f"Cannot read the {name}: there is no file {path}. Check the path; paths in a settings file are relative to it.")
-        suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in (".gz", ".zst")]
-        suffix = suffixes[-1] if suffixes else ""
-        if suffix in (".parquet", ".pq"):
+            raise DataError(
+                f"Cannot read the {name}: there is no file {path}. Check the path; paths in a settings file are relative to it."
+            )
+        suffix = _suffix(path)
+        if suffix in _PARQUET:
             return self.connection.read_parquet(str(path))
         options: dict[str, Any] = {"header": True}
         if suffix in _DELIMITERS:
             options["delimiter"] = _DELIMITERS[suffix]
         header = self.connection.read_csv(str(path), **options).columns
-        texts = {column: "VARCHAR" for column in id_columns if column in header}
-        relation = self.connection.read_csv(str(path), dtype=texts, **options) if texts else self.connection.read_csv(str(path), **options)
-        return relation
+        if texts := {column: "VARCHAR" for column in id_columns if column in header}:
+            options["dtype"] = texts
+        return self.connection.read_csv(str(path), **options)
+
+
+def _suffix(path: Path) -> str:
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in (".gz", ".zst")]
+    return suffixes[-1] if suffixes else ""
+
+
+def is_text(source: Source | Mapping[str, Source]) -> bool:
+    """Whether a table (or each of several) is a text file, in which ids are just characters."""
+    if isinstance(source, Mapping):
+        return all(is_text(one) for one in source.values())
+    return isinstance(source, (str, Path)) and _suffix(Path(source)) not in _PARQUET
+
+
+@contextmanager
+def errors_explained() -> Iterator[None]:
+    """Turn the engine's errors, such as a value that is no time, into ours."""
+    try:
+        yield
+    except duckdb.Error as error:
+        reason = str(error).strip().splitlines()[0]
+        raise DataError(
+            f"The tables cannot be prepared: {reason}. Correct the value, or choose other columns."
+        ) from None
 
 
 def _to_arrow(source: Any, name: str) -> pa.Table:
     if isinstance(source, pa.Table):
         return source
     try:
-        frame = nw.from_native(source, eager_or_interchange_only=False)
+        frame = nw.from_native(source)
     except TypeError:
         raise DataError(
             f"The {name} are a {type(source).__name__}; expected a file path or a Polars, pandas or PyArrow data frame."

@@ -1,30 +1,31 @@
-"""The watch history as one vector."""
+"""The watch history as vectors."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 
 class MeanHistory(nn.Module):
-    """Mean of the most recent items' embeddings, after Covington et al. 2016.
+    """Means of the most recent items' embeddings, one for each window, after Covington et al. 2016.
 
     The sum is divided by the square root of the number of items: so a long history speaks a little louder than a short
     one, as a sum of independent vectors grows with the root of their number.
 
     Args:
-        window: most recent items taken.
-        item_dropout: share of them left out while training, drawn anew for each query; not with a window of 1.
+        windows: numbers of most recent items, such as (100, 10, 1): what the person is like, and what they are up to.
+        item_dropout: share of the items left out while training, drawn anew for each query; not from a window of 1.
 
     >>> table = torch.tensor([[0.0], [1.0], [3.0]])
-    >>> MeanHistory(window=2)(torch.tensor([[2, 1, 1, 2], [2, 0, 0, 0]]), table).round(decimals=2).tolist()
-    [[2.83], [3.0]]
+    >>> MeanHistory((4, 1))(torch.tensor([[2, 1, 1, 1], [2, 0, 0, 0]]), table)[:, :, 0].tolist()
+    [[3.0, 1.0], [3.0, 3.0]]
     """
 
-    def __init__(self, window: int, item_dropout: float = 0.0) -> None:
+    def __init__(self, windows: Sequence[int], item_dropout: float = 0.0) -> None:
         super().__init__()
-        self.window = window
-        self.item_dropout = item_dropout if window > 1 else 0.0
+        self.windows, self.item_dropout = tuple(windows), item_dropout
 
     def forward(self, items: Tensor, table: Tensor) -> Tensor:
         """Encode.
@@ -34,14 +35,14 @@ class MeanHistory(nn.Module):
             table: [N + 1, D] embeddings; row 0 is never read.
 
         Returns:
-            [B, D]; zero for an empty history.
+            [B, W, D], one vector a window; zero for an empty history.
         """
         length = (items > 0).sum(dim=1, keepdim=True)
-        position = torch.arange(items.shape[1], device=items.device)
-        taken = (position < length) & (position >= length - self.window)
+        age = length - 1 - torch.arange(items.shape[1], device=items.device)  # 0 for the most recent, negative after it
+        kept = age >= 0
         if self.training and self.item_dropout > 0:
-            taken = taken & (torch.rand(items.shape, device=items.device) >= self.item_dropout)
+            kept = kept & (torch.rand(items.shape, device=items.device) >= self.item_dropout)
+        taken = torch.stack([(kept if window > 1 else age >= 0) & (age < window) for window in self.windows], dim=1)
         weight = taken.to(table.dtype)
-        # a batched product sums without holding weighted copies of the vectors
-        total = torch.bmm(weight.unsqueeze(1), nn.functional.embedding(items, table)).squeeze(1)
-        return total * weight.sum(dim=1, keepdim=True).clamp(min=1).rsqrt()
+        weight = weight * weight.sum(dim=2, keepdim=True).clamp(min=1).rsqrt()
+        return torch.bmm(weight, nn.functional.embedding(items, table))

@@ -1,8 +1,8 @@
 """Accuracy metrics: plain functions of ranks.
 
 Every function takes the ranks (1 is best) of a query's targets among all allowed items, as ``Ragged`` with one row a
-query, and gives one value a query. A target that ties with other items stands behind them (see ``ExactIndex.ranks``), so
-that a model whose scores are all equal gets chance's worst, never perfection. A query without a target gives NaN.
+query, and gives one value a query. A target that ties with other items stands behind them (see ``ExactIndex.ranks``), so that
+a model whose scores are all equal gets chance's worst, never perfection. A query without a target gives NaN.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PerQuery = NDArray[np.float64]
 
 
 def _sum_by_query(ranks: Ragged, values: NDArray[np.float64]) -> PerQuery:
-    return np.bincount(ranks.row_of_value, weights=values, minlength=len(ranks))
+    return np.bincount(ranks.row_of_value, weights=values, minlength=len(ranks)).astype(np.float64)
 
 
 def _or_nan(ranks: Ragged, values: PerQuery) -> PerQuery:

@@ -45,7 +45,10 @@ class Report:
             "split": dict(self.split),
             "num_queries": self.num_queries,
             "definition": dict(self.definition),
-            "models": {model: {name: dict(figure) for name, figure in figures.items()} for model, figures in self.models.items()},
+            "models": {
+                model: {name: dict(figure) for name, figure in figures.items()}
+                for model, figures in self.models.items()
+            },
             "seconds": dict(self.seconds),
             "peak_memory_mb": self.peak_memory_mb,
             "seed": self.seed,
@@ -63,14 +66,23 @@ class Report:
         """For a terminal: one row a model, the best value of each column bold."""
         shown = [name for name in next(iter(self.models.values())) if not name.startswith("top_k_accuracy")]
         columns = _columns(shown)
-        table = Table(title=f"test: {self.num_queries:,} queries, {self.split.get('method')}, whole corpus", title_style="bold")
+        table = Table(
+            title=f"test: {self.num_queries:,} queries, {self.split.get('method')}, whole corpus",
+            title_style="bold",
+        )
         table.add_column("model", style="cyan", no_wrap=True)
         for name in columns:
             table.add_column(name, justify="right")
         best = {name: max(figures[name]["value"] for figures in self.models.values()) for name in columns}
         for model, figures in self.models.items():
             table.add_row(model, *(_cell(figures[name], best[name]) for name in columns))
-        lines = [Text(f"± is half a 95 % bootstrap interval; seen items are {'kept' if self.split.get('seen') == 'keep' else 'removed'}; ties never help.", style="dim")]
+        seen = "kept" if self.split.get("seen") == "keep" else "removed"
+        lines = [
+            Text(
+                f"± is half a 95 % bootstrap interval; seen items are {seen}; ties never help.",
+                style="dim",
+            )
+        ]
         lines += [Text(note) for note in self.notes]
         return Group(table, *lines)
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-@numba.njit(parallel=True, fastmath=True, cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(parallel=True, fastmath=True, cache=True)
 def improve_rows(
     offsets: NDArray[np.int64],
     columns: NDArray[np.int32],

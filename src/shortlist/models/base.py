@@ -43,5 +43,3 @@ class Ranker(Protocol):
     def score(self, queries: QueryBatch, candidates: Ragged) -> NDArray[np.float32]:
         """One score a candidate, aligned with ``candidates.values``; higher is better."""
         ...
-
-

@@ -40,7 +40,8 @@ class Popularity:
 
     def encode_items(self) -> NDArray[np.float32]:
         """[N, 1] shares."""
-        return self.share[:, None]
+        vectors: NDArray[np.float32] = self.share[:, None]
+        return vectors
 
     def config(self) -> dict[str, Any]:
         """What a saved retriever needs beside the item vectors."""

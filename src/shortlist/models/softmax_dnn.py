@@ -1,8 +1,8 @@
 """Softmax deep neural network: watch history and features in, a probability for every item out.
 
 Covington, Adams, Sargin: *Deep Neural Networks for YouTube Recommendations*, RecSys 2016. Matrix factorization with the
-row of U replaced by a network:  p̂ = softmax(ψ(x) Vᵀ).  ψ(x), the last hidden layer's output, is the query embedding; the
-rows of V, the softmax layer's weights, are the item embeddings; trained by cross-entropy against the normalised multi-hot
+row of U replaced by a network:  p̂ = softmax(ψ(x) Vᵀ).  ψ(x), the last hidden layer's output, is the query embedding;
+the rows of V, the softmax layer's weights, are the item embeddings; trained by cross-entropy against the normalised multi-hot
 vector of what the user took next.
 
     liked: last 100, last 10, last 1 ── embeddings, means ──┐
@@ -24,45 +24,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from shortlist.data.features import FeatureSpec, FeatureTable
-from shortlist.data.queries import QueryBatch, feature_inputs, network_inputs
+from shortlist.data.queries import QueryBatch, network_inputs
 from shortlist.encoders.feature_encoder import FeatureEncoder
 from shortlist.encoders.history import MeanHistory
+from shortlist.encoders.item_embedding import INIT_STD, ItemEmbedding
 from shortlist.encoders.mlp import mlp
 from shortlist.settings import SoftmaxDNNSettings
 
 _QUERIES_AT_ONCE = 1024
-_INIT_STD = 0.05
-
-
-class ItemEmbedding(nn.Module):
-    """A vector for every item: a free one, plus a projection of the item's features where there are any.
-
-    What few have taken borrows from its kind: the free vector of a rare film stays near zero, its genres' do not.
-
-    Args:
-        num_items: N.
-        dim: D.
-        specs, features: the items' features; none: free vectors alone.
-    """
-
-    def __init__(self, num_items: int, dim: int, specs: Sequence[FeatureSpec], features: FeatureTable) -> None:
-        super().__init__()
-        self.free = nn.Parameter(torch.randn(num_items, dim) * _INIT_STD)
-        self.encoder: FeatureEncoder | None = None
-        if specs:
-            self.encoder = FeatureEncoder(specs)
-            self.projection = nn.Linear(self.encoder.output_dim, dim, bias=False)
-            arrays = feature_inputs(features, specs)
-            self.names = list(arrays)
-            for number, array in enumerate(arrays.values()):
-                self.register_buffer(f"feature_{number}", torch.from_numpy(array), persistent=False)
-
-    def forward(self) -> Tensor:
-        """[N, D]."""
-        if self.encoder is None:
-            return self.free
-        inputs = {name: self.get_buffer(f"feature_{number}") for number, name in enumerate(self.names)}
-        return self.free + self.projection(self.encoder(inputs))  # type: ignore[no-any-return]
 
 
 class SoftmaxDNN(nn.Module):
@@ -102,10 +71,10 @@ class SoftmaxDNN(nn.Module):
         self.uses_history = settings.history != "none"
         if self.uses_history:
             self.history_items = ItemEmbedding(num_items, dim, specs, features)
-            self.disliked_items = nn.Parameter(torch.randn(num_items + 1, dim) * _INIT_STD)  # row 0 pads
-            self.windows = nn.ModuleList(MeanHistory(w, settings.history_dropout) for w in settings.history_windows)
-            self.disliked_history = MeanHistory(self.max_history, settings.history_dropout)
-            width += dim * (len(self.windows) + 1) + 1
+            self.disliked_items = nn.Parameter(torch.randn(num_items + 1, dim) * INIT_STD)  # row 0 pads
+            self.history = MeanHistory(settings.history_windows, settings.history_dropout)
+            self.disliked_history = MeanHistory((self.max_history,), settings.history_dropout)
+            width += dim * (len(settings.history_windows) + 1) + 1
         self.hidden = mlp(max(width, 1), settings.hidden_dims, dim, settings.dropout)
         nn.init.zeros_(self.hidden[-1].weight)  # type: ignore[arg-type]  # ψ starts as the mean of the history
 
@@ -129,13 +98,11 @@ class SoftmaxDNN(nn.Module):
         if not self.uses_history:
             return self.hidden(parts[0] if parts else torch.zeros_like(inputs["liked_count"]))  # type: ignore[no-any-return]
         table = self.history_table() if history_table is None else history_table
-        means = [window(inputs["liked"], table) for window in self.windows]
-        parts += [*means, self.disliked_history(inputs["disliked"], self.disliked_items), inputs["liked_count"]]
-        return means[0] + self.hidden(torch.cat(parts, dim=1))  # type: ignore[no-any-return]
-
-    def logits(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """[B, N]: ψ Vᵀ + bias."""
-        return torch.addmm(self.item_bias, self(inputs), self.items().T)
+        means = self.history(inputs["liked"], table)  # [B, W, D]
+        disliked = self.disliked_history(inputs["disliked"], self.disliked_items)
+        parts += [means.flatten(1), disliked.flatten(1), inputs["liked_count"]]
+        longest = self.settings.history_windows.index(self.max_history)
+        return means[:, longest] + self.hidden(torch.cat(parts, dim=1))  # type: ignore[no-any-return]
 
     def inputs(self, queries: QueryBatch) -> dict[str, Tensor]:
         """The arrays of ``network_inputs`` as tensors where the weights are."""

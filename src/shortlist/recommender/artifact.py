@@ -42,6 +42,7 @@ FORMAT_VERSION = 1
 _NUM_GOLDEN = 8
 _TOLERANCE = 1e-3  # of golden scores: other processors round otherwise
 
+
 def save(
     recommender: Recommender,
     folder: str | Path,
@@ -59,7 +60,9 @@ def save(
     """
     target = Path(folder)
     if target.exists() and not (target / "manifest.json").is_file() and (not target.is_dir() or any(target.iterdir())):
-        raise ArtifactError(f"{target} exists and is not an artifact; give an empty or new folder, so that nothing is lost.")
+        raise ArtifactError(
+            f"{target} is there and is no artifact; give an empty or new folder, so that nothing is lost."
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{target.name}.part-", dir=target.parent))
     try:
@@ -67,19 +70,28 @@ def save(
         part.chmod(0o755)
         _replace(part, target)
     except OSError as error:
-        raise ArtifactError(f"Cannot write the artifact {target}: {error.strerror}. Check free space and permissions.") from error
+        raise ArtifactError(
+            f"Cannot write the artifact {target}: {error.strerror}. Check free space and permissions."
+        ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
 def _write(recommender: Recommender, part: Path, training: Mapping[str, Any] | None) -> None:
     save_dataset(recommender.dataset, part)
-    named = {"retriever": recommender.retriever, **{f"baselines/{n}": r for n, r in recommender.baselines.items()}}
+    named = {
+        "retriever": recommender.retriever,
+        **{f"baselines/{n}": r for n, r in recommender.baselines.items()},
+    }
     for name, retriever in named.items():
         shutil.copytree(retriever.folder, part / name)
     (part / "index").mkdir()
     _write_json(part / "index" / "config.json", recommender.settings.index.model_dump(mode="json"))
-    stages = [{"stage": "encode", "retriever": "retriever"}, {"stage": "retrieve", "index": "index"}, {"stage": "explain"}]
+    stages = [
+        {"stage": "encode", "retriever": "retriever"},
+        {"stage": "retrieve", "index": "index"},
+        {"stage": "explain"},
+    ]
     _write_json(part / "pipeline.json", {"stages": stages})
     _write_json(part / "training.json", dict(training or {}))
     _write_json(part / "golden.json", _golden(recommender))
@@ -109,7 +121,9 @@ def load(folder: str | Path) -> Recommender:
     for name, expected in manifest["files"].items():
         file = path / name
         if not file.is_file():
-            raise ArtifactError(f"The artifact {path} lacks the file {name}. Copy the whole folder again, or train anew.")
+            raise ArtifactError(
+                f"The artifact {path} lacks the file {name}. Copy the whole folder again, or train anew."
+            )
         if _sha256(file) != expected:
             raise ArtifactError(
                 f"The file {name} of the artifact {path} was changed or truncated: its sha256 is not the one in "
@@ -118,13 +132,15 @@ def load(folder: str | Path) -> Recommender:
     try:
         dataset = load_saved_dataset(path)
         retriever = load_retriever(path / "retriever", dataset.schema)
-        names = sorted(one.name for one in (path / "baselines").iterdir()) if (path / "baselines").is_dir() else []
+        settings = Settings.from_dict(manifest["settings"])
+        names: list[str] = [name for name in settings.evaluation.baselines if (path / "baselines" / name).is_dir()]
         baselines = {name: load_retriever(path / "baselines" / name, dataset.schema) for name in names}
         report = None if manifest["report"] is None else Report.from_dict(manifest["report"])
-        settings = Settings.from_dict(manifest["settings"])
         golden = json.loads((path / "golden.json").read_text(encoding="utf-8"))
     except (KeyError, ValueError, TypeError, OSError, pa.ArrowInvalid) as error:
-        raise ArtifactError(f"The artifact {path} cannot be read ({type(error).__name__}: {error}). Train anew.") from error
+        raise ArtifactError(
+            f"The artifact {path} cannot be read ({type(error).__name__}: {error}). Train anew."
+        ) from error
     recommender = Recommender(dataset, retriever, settings, report, baselines)
     _replay(recommender, golden, path)
     return recommender
@@ -210,4 +226,3 @@ def _exchange(one: Path, other: Path) -> bool:
     if sys.platform == "darwin" and hasattr(library, "renamex_np"):
         return library.renamex_np(a, b, exchange) == 0  # type: ignore[no-any-return]
     return False
-

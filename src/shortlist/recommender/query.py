@@ -77,7 +77,13 @@ class Recommendation:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         reasons = [reason.to_dict() for reason in self.reasons]
-        return {"item_id": self.item_id, "score": self.score, "rank": self.rank, "reasons": reasons, **self.display}
+        return {
+            "item_id": self.item_id,
+            "score": self.score,
+            "rank": self.rank,
+            "reasons": reasons,
+            **self.display,
+        }
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,8 @@ class Recommender:
             own = {**stages, "retrieve": {**stages["retrieve"], "candidates": len(kept)}}
             if explain:
                 own["explain"] = {"seconds": round(time.perf_counter() - began, 6)}
-            answers.append(Answer(query.user_id, self._recommendations(kept, reasons), own))
+            user_id = None if query.user_id is None else self.dataset.users.id(int(users[row]))
+            answers.append(Answer(user_id, self._recommendations(kept, reasons), own))
         return answers
 
     def similar(self, item_id: OutsideId, k: int = 10) -> tuple[Recommendation, ...]:
@@ -126,6 +127,8 @@ class Recommender:
 
     def display(self, item_idx: NDArray[Any]) -> list[dict[str, Any]]:
         """Title and further columns of items, without what is missing."""
+        if not self.dataset.display.num_columns:
+            return [{} for _ in item_idx]
         rows = self.dataset.display.take(np.asarray(item_idx, dtype=np.int64)).to_pylist()
         return [{name: _tidy(value) for name, value in row.items() if value is not None} for row in rows]
 
@@ -138,15 +141,19 @@ class Recommender:
         self._check_k(query.k)
         return -1 if query.user_id is None else self.dataset.users.row(query.user_id)
 
-    def _check_k(self, k: int) -> None:
+    def _check_k(self, k: object) -> None:
         if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= self.dataset.num_items:
-            raise QueryError(f"k is how many items to return: expected 1 to {self.dataset.num_items:,} (the corpus), got {k!r}.")
+            raise QueryError(
+                f"k is how many items to return: expected 1 to {self.dataset.num_items:,} (the corpus), got {k!r}."
+            )
 
     def _item_rows(self, item_ids: Sequence[OutsideId], field: str) -> NDArray[np.int32]:
         rows = self.dataset.items.rows(item_ids)
         unknown = [str(one) for one, row in zip(item_ids, rows, strict=True) if row < 0]
         if unknown:
-            example = ", ".join(str(one) for one in self.dataset.items.ids_of(np.arange(min(3, self.dataset.num_items))))
+            example = ", ".join(
+                str(one) for one in self.dataset.items.ids_of(np.arange(min(3, self.dataset.num_items)))
+            )
             raise QueryError(
                 f"{field}: {len(unknown)} of {len(item_ids)} items are not known ({', '.join(unknown[:5])}). Expected ids of the "
                 f"{self.dataset.num_items:,} items of this recommender, such as {example}. Leave the others out."
@@ -180,7 +187,7 @@ class Recommender:
 
     def _candidates(self, queries: Sequence[Query], users: NDArray[np.int64], batch: QueryBatch) -> Candidates:
         excluded = Ragged.from_rows([self._item_rows(query.exclude, "exclude") for query in queries])
-        keeps = np.array([query.seen == "keep" or self.settings.split.seen == "keep" for query in queries])
+        keeps = np.array(["keep" in (query.seen, self.settings.split.seen) for query in queries])
         seen = slices(self.dataset.interactions.item_idx, *self._known_rows(np.where(keeps, -1, users)))
         history = batch.liked.where(~keeps[batch.liked.row_of_value])
         forbidden = excluded.concat_rows(seen).concat_rows(history).concat_rows(batch.disliked)

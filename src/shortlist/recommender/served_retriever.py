@@ -33,9 +33,21 @@ class ServedRetriever:
     """
 
     def __init__(
-        self, folder: Path, name: str, item_vectors: NDArray[np.float32], encoder: QueryEncoder, *, has_item_bias: bool
+        self,
+        folder: Path,
+        name: str,
+        item_vectors: NDArray[np.float32],
+        encoder: QueryEncoder,
+        *,
+        has_item_bias: bool,
     ) -> None:
-        self.folder, self.name, self.item_vectors, self.encoder, self.has_item_bias = folder, name, item_vectors, encoder, has_item_bias
+        self.folder, self.name, self.item_vectors, self.encoder, self.has_item_bias = (
+            folder,
+            name,
+            item_vectors,
+            encoder,
+            has_item_bias,
+        )
 
     def encode_queries(self, queries: QueryBatch) -> NDArray[np.float32]:
         """[B, D]."""
@@ -49,7 +61,10 @@ class ServedRetriever:
 def save_retriever(retriever: Retriever, folder: Path, config: dict[str, Any]) -> None:
     """Write the item vectors and ``config.json``; what the query encoder needs is there already."""
     np.save(folder / "item_vectors.npy", np.ascontiguousarray(retriever.encode_items()))
-    (folder / "config.json").write_text(json.dumps({"model": retriever.name, "has_item_bias": retriever.has_item_bias, **config}, indent=1), encoding="utf-8")
+    (folder / "config.json").write_text(
+        json.dumps({"model": retriever.name, "has_item_bias": retriever.has_item_bias, **config}, indent=1),
+        encoding="utf-8",
+    )
 
 
 def load_retriever(folder: Path, schema: Schema) -> ServedRetriever:

@@ -8,7 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query as QueryParameter, Request
+from fastapi import FastAPI, Request
+from fastapi import Query as QueryParameter
 from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
 
@@ -18,13 +19,18 @@ from shortlist.service import problems, schemas
 from shortlist.service.catalogue import Catalogue
 
 STATIC = Path(__file__).parent / "static"
-_PROBLEM = {"description": "What was wrong, what was expected, what to do (RFC 9457)", "content": {"application/problem+json": {}}}
+_PROBLEM = {
+    "description": "What was wrong, what was expected, what to do (RFC 9457)",
+    "content": {"application/problem+json": {}},
+}
 _ERRORS: dict[int | str, dict[str, Any]] = {400: _PROBLEM, 404: _PROBLEM, 422: _PROBLEM}
 _POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'self'; form-action 'self'"
 
 Search = Annotated[str, QueryParameter(max_length=200)]
 Limit = Annotated[int, QueryParameter(ge=1, le=200)]
-Where = Annotated[str | None, QueryParameter(max_length=2_000, description="such as: genres has \"Comedy\" and year >= 1990")]
+Where = Annotated[
+    str | None, QueryParameter(max_length=2_000, description='such as: genres has "Comedy" and year >= 1990')
+]
 Excluded = Annotated[str, QueryParameter(max_length=100_000, description="item ids, separated by commas")]
 K = Annotated[int, QueryParameter(ge=1, le=schemas.MAX_K)]
 

@@ -22,7 +22,9 @@ class Catalogue:
     def __init__(self, recommender: Recommender) -> None:
         self.recommender = recommender
         dataset = recommender.dataset
-        self.popularity = np.bincount(dataset.interactions.item_idx[dataset.interactions.liked], minlength=dataset.num_items)
+        self.popularity = np.bincount(
+            dataset.interactions.item_idx[dataset.interactions.liked], minlength=dataset.num_items
+        )
         titles = dataset.display.column("title").to_pylist() if "title" in dataset.display.column_names else []
         ids = dataset.items.ids.to_pylist()
         self._texts = [f" {_plain(str(t))} {i}" for t, i in zip(titles or ids, ids, strict=True)]
@@ -34,12 +36,10 @@ class Catalogue:
         words = _plain(search).split()
         found = self._by_popularity[:limit] if not words else self._matches(words, limit)
         ids, shown = self.recommender.dataset.items.ids_of(found), self.recommender.display(found)
-        return [
-            {"item_id": ids[n], **shown[n], "popularity": int(self.popularity[row])} for n, row in enumerate(found)
-        ]
+        return [{"item_id": ids[n], **shown[n], "popularity": int(self.popularity[row])} for n, row in enumerate(found)]
 
     def _matches(self, words: list[str], limit: int) -> NDArray[np.int64]:
-        hits = []
+        hits: list[tuple[int, int, int]] = []
         for row in self._by_popularity.tolist():
             text = self._texts[row]
             if all(word in text for word in words):
@@ -73,7 +73,8 @@ class Catalogue:
             if log.value is not None:
                 event["value"] = float(log.value[one])
             history.append(event)
-        features = {k: v for k, v in dataset.user_table.slice(row, 1).to_pylist()[0].items() if v is not None}
+        known = dataset.user_table.slice(row, 1).to_pylist() if dataset.user_table.num_columns else [{}]
+        features = {name: value for name, value in known[0].items() if value is not None}
         return {"user_id": dataset.users.id(row), "features": features, "history": history}
 
 

@@ -32,7 +32,11 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def routing(request: Request, error: HTTPException) -> Response:
-        answer = problem(error.status_code, str(error.detail), f"{request.method} {request.url.path}: {error.detail}. See /docs.")
+        answer = problem(
+            error.status_code,
+            str(error.detail),
+            f"{request.method} {request.url.path}: {error.detail}. See /docs.",
+        )
         answer.headers.update(error.headers or {})
         return answer
 

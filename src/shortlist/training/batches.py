@@ -56,6 +56,8 @@ class TrainingExamples:
         self.dislikes_until = _exclusive_cumsum(train.disliked)
         self.liked_items = train.item_idx[train.in_history]
         self.disliked_items = train.item_idx[train.disliked]
+        pairs = train.user_idx.astype(np.int64) * dataset.num_items + train.item_idx
+        self.has_repeats = len(np.unique(pairs)) < len(pairs)
 
     def __len__(self) -> int:
         """Positives: targets seen in one epoch."""

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from shortlist.errors import TrainingError
 
 if TYPE_CHECKING:
+    from shortlist.training.averaging import WeightAverage
     from shortlist.training.trainer import TrainingRun
 
 
@@ -34,15 +35,26 @@ class Checkpoint:
         """Whether there is something to resume from."""
         return (self.folder / "run.json").is_file()
 
-    def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, run: TrainingRun, best: dict[str, Tensor]) -> None:
+    def save(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        average: WeightAverage,
+        run: TrainingRun,
+        best: dict[str, Tensor],
+    ) -> None:
         """Write the state; a kill at any moment leaves the old one or the new one."""
         self.folder.mkdir(parents=True, exist_ok=True)
         tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+        tensors |= {f"average.{name}": tensor for name, tensor in average.state().items()}
         tensors |= {f"best.{name}": tensor for name, tensor in best.items()}
         for number, state in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{name}": tensor for name, tensor in state.items()}
         name = f"state-{len(run.epochs)}.safetensors"
-        save_file({key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}, self.folder / name)
+        save_file(
+            {key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()},
+            self.folder / name,
+        )
         record = {"fingerprint": self.fingerprint, "state": name, "run": asdict(run)}
         part = self.folder / "run.json.part"
         part.write_text(json.dumps(record))
@@ -51,7 +63,9 @@ class Checkpoint:
             if old.name != name:
                 old.unlink()
 
-    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[TrainingRun, dict[str, Tensor]]:
+    def restore(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, average: WeightAverage
+    ) -> tuple[TrainingRun, dict[str, Tensor]]:
         """Put the state back; returns the run so far and the best weights.
 
         Raises:
@@ -63,7 +77,9 @@ class Checkpoint:
             record = json.loads((self.folder / "run.json").read_text())
             tensors = load_file(self.folder / record["state"])
         except (OSError, ValueError, KeyError) as error:
-            raise TrainingError(f"The checkpoint {self.folder} cannot be read ({error}). Delete the folder to start anew.") from None
+            raise TrainingError(
+                f"The checkpoint {self.folder} cannot be read ({error}). Delete the folder to start anew."
+            ) from None
         if record["fingerprint"] != self.fingerprint:
             raise TrainingError(
                 f"The checkpoint {self.folder} belongs to other settings or data. Delete the folder to start anew, or use "
@@ -72,6 +88,7 @@ class Checkpoint:
         values = record["run"]
         run = TrainingRun(**{**values, "epochs": [EpochRecord(**epoch) for epoch in values["epochs"]]})
         model.load_state_dict(_under("model.", tensors))
+        average.load_state(_under("average.", tensors))
         states: dict[int, dict[str, Any]] = {}
         for name, tensor in _under("optimizer.", tensors).items():
             number, key = name.split(".", 1)

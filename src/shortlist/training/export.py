@@ -32,10 +32,15 @@ class _Positional(torch.nn.Module):
 def save_softmax_dnn(model: SoftmaxDNN, folder: Path) -> dict[str, Any]:
     """Write ``query_encoder.onnx`` and ``weights.safetensors``; return the retriever's ``config.json``."""
     model = model.cpu().eval()
-    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, folder / "weights.safetensors")
+    save_file(
+        {name: tensor.contiguous() for name, tensor in model.state_dict().items()},
+        folder / "weights.safetensors",
+    )
     # sizes other than 0 and 1, which the exporter would take for constants
     example = QueryBatch(
-        Ragged.from_rows([[0, 1, 0], [1, 0]]), Ragged.from_rows([[1, 0], [0]]), encode_values(model.query_specs, [{}, {}])
+        Ragged.from_rows([[0, 1, 0], [1, 0]]),
+        Ragged.from_rows([[1, 0], [0]]),
+        encode_values(model.query_specs, [{}, {}]),
     )
     inputs = model.inputs(example)
     for spec in model.query_specs:

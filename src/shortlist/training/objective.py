@@ -35,19 +35,20 @@ class SoftmaxObjective:
         weights = np.repeat(1 / targets.lengths, targets.lengths).astype(np.float32)
         forbidden = None
         if self.remove_seen:
-            # a repeated item may be seen and target at once: a target keeps its probability
             num_items = len(model.item_bias)
-            seen = np.setdiff1d(
-                batch.seen.row_of_value * num_items + batch.seen.values, targets.row_of_value * num_items + targets.values
-            )
-            forbidden = (self._tensor(seen // num_items), self._tensor(seen % num_items))
+            seen = batch.seen.row_of_value * num_items + batch.seen.values
+            if self.examples.has_repeats:  # what is seen and target at once keeps its probability
+                seen = np.setdiff1d(seen, targets.row_of_value * num_items + targets.values)
+            forbidden = self._tensor(seen)
         return full_softmax(
-            model.logits(model.inputs(batch.queries)),
+            model(model.inputs(batch.queries)),
+            model.items(),
+            model.item_bias,
             self._tensor(targets.row_of_value),
             self._tensor(targets.values.astype(np.int64)),
             self._tensor(weights),
             forbidden,
         )
 
-    def _tensor(self, array: np.ndarray) -> Tensor:  # type: ignore[type-arg]
+    def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(array).to(self.model.item_bias.device)

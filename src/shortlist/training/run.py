@@ -1,6 +1,6 @@
 """The path, from settings to an artifact: read this file to see all stations.
 
-    tables → Dataset → Split → fit (selected on validation) → served form → report → artifact
+tables → Dataset → Split → fit (selected on validation) → served form → report → artifact
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from shortlist.recommender import artifact
 from shortlist.recommender.recommender import Recommender
 from shortlist.settings import Settings
 from shortlist.training.checkpoint import Checkpoint
-from shortlist.training.retrievers import fit_baseline, fit_retriever, serve
+from shortlist.training.retrievers import Fitted, fit_baseline, fit_retriever, serve
 
 
 def train(settings: Settings, out: str | Path, console: Console | None = None) -> Recommender:
@@ -39,17 +39,20 @@ def train(settings: Settings, out: str | Path, console: Console | None = None) -
     Raises:
         ShortlistError: settings, data or training; see ``shortlist.errors``.
     """
-    out, say = Path(out), (lambda text: None) if console is None else console.print
+    out = Path(out)
+    say = (console or Console(quiet=True)).print
     started = time.perf_counter()
     dataset = load_dataset(settings)
     parts = split(dataset, settings.split, settings.seed)
     seconds = {"load": time.perf_counter() - started}
     say(str(dataset.summary))
-    say(f"split {settings.split.method}: {len(parts.train):,} interactions to learn from, {len(parts.test):,} test queries")
+    say(
+        f"split {settings.split.method}: {len(parts.train):,} interactions to learn from, {len(parts.test):,} test queries"
+    )
 
     started = time.perf_counter()
     checkpoint = out.with_name(out.name + ".checkpoint")
-    fitted = {settings.retriever.model: fit_retriever(dataset, parts, settings, console, checkpoint)}
+    fitted: dict[str, Fitted] = {settings.retriever.model: fit_retriever(dataset, parts, settings, console, checkpoint)}
     seconds["fit"] = time.perf_counter() - started
     started = time.perf_counter()
     for name in settings.evaluation.baselines:
@@ -95,7 +98,9 @@ def notes(models: dict[str, dict[str, dict[str, float]]], settings: Settings) ->
         if figures[figure]["value"] > mine:
             told.append(f"{first} is below {name} in {figure}: {mine:.4f} < {figures[figure]['value']:.4f}.")
     if settings.split.method == "random":
-        told.append("A random split lets models learn from what happened after a query: figures are higher than live ones.")
+        told.append(
+            "A random split lets models learn from what happened after a query: figures are higher than live ones."
+        )
     return tuple(told)
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from shortlist.errors import TrainingError
 from shortlist.settings import TrainingSettings
+from shortlist.training.averaging import WeightAverage
 from shortlist.training.checkpoint import Checkpoint
 from shortlist.training.progress import Progress
 
@@ -94,23 +95,25 @@ def fit(
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )
+    average = WeightAverage(model, settings.average)
     run, best = TrainingRun(), _copy_of(model)
     if checkpoint is not None and checkpoint.exists():
-        run, best = checkpoint.restore(model, optimizer)
+        run, best = checkpoint.restore(model, optimizer, average)
     try:
         for epoch in range(len(run.epochs) + 1, settings.epochs + 1):
             if _is_out_of_patience(run, settings):
                 break
             started = time.perf_counter()
-            loss = _train_epoch(model, objective, optimizer, settings, seed, epoch, progress)
-            figure = None if validate is None else validate()
-            record = EpochRecord(epoch, loss, figure, time.perf_counter() - started)
-            run.epochs.append(record)
-            if figure is None or figure > (run.best_validation or -math.inf):
-                run.best_epoch, run.best_validation, best = epoch, figure, _copy_of(model)
+            loss = _train_epoch(model, objective, optimizer, average, settings, seed, epoch, progress)
+            with average.applied():
+                figure = None if validate is None else validate()
+                record = EpochRecord(epoch, loss, figure, time.perf_counter() - started)
+                run.epochs.append(record)
+                if figure is None or run.best_validation is None or figure > run.best_validation:
+                    run.best_epoch, run.best_validation, best = epoch, figure, _copy_of(model)
             progress.epoch_ended(record, is_best=run.best_epoch == epoch)
             if checkpoint is not None:
-                checkpoint.save(model, optimizer, run, best)
+                checkpoint.save(model, optimizer, average, run, best)
         run.ended_by = "patience" if _is_out_of_patience(run, settings) else "epochs"
     except KeyboardInterrupt:
         run.ended_by = "interrupt"
@@ -123,6 +126,7 @@ def _train_epoch(
     model: nn.Module,
     objective: Objective,
     optimizer: torch.optim.Optimizer,
+    average: WeightAverage,
     settings: TrainingSettings,
     seed: int,
     epoch: int,
@@ -143,6 +147,7 @@ def _train_epoch(
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
+        average.update()
         total, count = total + value * len(batch), count + len(batch)
         progress.batch_ended(epoch, total / count, len(batch.targets.values))
     return total / count

@@ -40,12 +40,20 @@ class KnownDataset:
     def path(self) -> Path | None:
         """The folder that holds all its files, or None."""
         root = os.environ.get("SHORTLIST_DATA")
-        candidates = [self.folder] if self.folder else [Path(one) / self.name for one in (root or "").split(os.pathsep) if one]
+        candidates = (
+            [self.folder] if self.folder else [Path(one) / self.name for one in (root or "").split(os.pathsep) if one]
+        )
         return next((c for c in candidates if all((c / file).is_file() for file in self.files)), None)
 
 
 _MOVIES = {"genres": {"kind": "tags"}, "year": {"kind": "number"}}
-_COLUMNS = {"user_id": "user_id", "item_id": "item_id", "timestamp": "timestamp", "value": "rating", "title": "title"}
+_COLUMNS = {
+    "user_id": "user_id",
+    "item_id": "item_id",
+    "timestamp": "timestamp",
+    "value": "rating",
+    "title": "title",
+}
 _PEOPLE = {name: {"kind": "category"} for name in ("age_group", "gender", "occupation")}
 _MOVIELENS = "non-commercial; no redistribution without separate permission (GroupLens)"
 

@@ -21,17 +21,36 @@ class Tables(NamedTuple):
 # The year stands in brackets at the end of a title: "Toy Story (1995)".
 _YEAR = r"try_cast(nullif(regexp_extract(title, '\((\d{4})\)\s*$', 1), '') as double) as year"
 _AGE_GROUPS = ((18, "under 18"), (25, "18-24"), (35, "25-34"), (45, "35-44"), (50, "45-49"), (56, "50-55"))
-_OCCUPATIONS_1M = (
-    "other or not specified,academic/educator,artist,clerical/admin,college/grad student,customer service,"
-    "doctor/health care,executive/managerial,farmer,homemaker,K-12 student,lawyer,programmer,retired,sales/marketing,"
-    "scientist,self-employed,technician/engineer,tradesman/craftsman,unemployed,writer"
-).split(",")
+_OCCUPATIONS_1M = [
+    "other or not specified",
+    "academic/educator",
+    "artist",
+    "clerical/admin",
+    "college/grad student",
+    "customer service",
+    "doctor/health care",
+    "executive/managerial",
+    "farmer",
+    "homemaker",
+    "K-12 student",
+    "lawyer",
+    "programmer",
+    "retired",
+    "sales/marketing",
+    "scientist",
+    "self-employed",
+    "technician/engineer",
+    "tradesman/craftsman",
+    "unemployed",
+    "writer",
+]
 
 
 def latest_small(folder: Path) -> Tables:
     """The form of 2014 and later: ``ratings.csv`` and ``movies.csv``."""
     ratings = _query(
-        "select userId as user_id, movieId as item_id, rating, timestamp from read_csv(?)", folder / "ratings.csv.gz"
+        "select userId as user_id, movieId as item_id, rating, timestamp from read_csv(?)",
+        folder / "ratings.csv.gz",
     )
     movies = _query(
         f"select movieId as item_id, title, nullif(genres, '(no genres listed)') as genres, {_YEAR} from read_csv(?)",
@@ -56,7 +75,12 @@ def ml_100k(folder: Path) -> Tables:
     for line in _lines(folder / "u.user.gz"):
         user_id, age, gender, occupation, _ = line.split("|")
         users.append(
-            {"user_id": int(user_id), "age_group": _age_group(int(age)), "gender": gender, "occupation": occupation}
+            {
+                "user_id": int(user_id),
+                "age_group": _age_group(int(age)),
+                "gender": gender,
+                "occupation": occupation,
+            }
         )
     return Tables(ratings, pa.Table.from_pylist(users), _with_year(items))
 

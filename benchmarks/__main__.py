@@ -1,0 +1,18 @@
+"""Run every benchmark whose data is at hand: ``make bench``."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+
+from shortlist.errors import DataError
+
+SCRIPTS = ("leave_last_out", "ml_1m_path")
+
+for script in SCRIPTS:
+    print(f"\n=== benchmarks.{script}", flush=True)
+    sys.argv = [script]
+    try:
+        runpy.run_module(f"benchmarks.{script}", run_name="__main__")
+    except DataError as error:
+        print(f"left out: {error}")

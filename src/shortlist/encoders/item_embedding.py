@@ -1,0 +1,85 @@
+"""One vector for every item."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from shortlist.data.features import FeatureSpec, FeatureTable, NumberColumn, TagsColumn
+from shortlist.data.ragged import Ragged
+
+INIT_STD = 0.05
+_DENSE_CELLS = 20_000_000  # items × feature values up to which one dense product beats gathering: 80 MB
+
+
+class ItemEmbedding(nn.Module):
+    """A free vector for every item, plus the vectors of its features where there are any.
+
+    What few have taken borrows from its kind: the free vector of a rare film stays near zero, its genres' do not. Every
+    category, tag and number has a vector; an item adds those of its category, the mean of its tags', and each number times
+    its vector.
+
+    Args:
+        num_items: N.
+        dim: D.
+        specs, features: the items' features; none: free vectors alone.
+    """
+
+    codes: Tensor
+    offsets: Tensor
+    weights: Tensor
+    matrix: Tensor
+
+    def __init__(
+        self, num_items: int, dim: int, specs: Sequence[FeatureSpec] = (), features: FeatureTable | None = None
+    ) -> None:
+        super().__init__()
+        self.free = nn.Parameter(torch.randn(num_items, dim) * INIT_STD)
+        self.has_features = bool(specs) and features is not None
+        if not specs or features is None:
+            return
+        bags, num_values = _bags(num_items, specs, features)
+        self.values = nn.Parameter(torch.randn(num_values, dim) * INIT_STD)
+        self.is_dense = num_items * num_values <= _DENSE_CELLS
+        if self.is_dense:
+            matrix = np.zeros((num_items, num_values), dtype=np.float32)
+            np.add.at(matrix, (bags[0].row_of_value, bags[0].values), bags[1])
+            self.register_buffer("matrix", torch.from_numpy(matrix), persistent=False)
+            return
+        for name, array in (("codes", bags[0].values), ("offsets", bags[0].offsets[:-1]), ("weights", bags[1])):
+            self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(array)), persistent=False)
+
+    def forward(self) -> Tensor:
+        """[N, D]."""
+        if not self.has_features:
+            return self.free
+        if self.is_dense:
+            return torch.addmm(self.free, self.matrix, self.values)
+        return self.free + nn.functional.embedding_bag(
+            self.codes, self.values, self.offsets, mode="sum", per_sample_weights=self.weights
+        )
+
+
+def _bags(
+    num_items: int, specs: Sequence[FeatureSpec], features: FeatureTable
+) -> tuple[tuple[Ragged, NDArray[np.float32]], int]:
+    """For every item the codes of its feature values and their weights; and how many codes there are."""
+    codes, weights, first = Ragged.empty(num_items, np.int64), Ragged.empty(num_items, np.float32), 0
+    ones = np.ones(num_items, dtype=np.int64)
+    for spec in specs:
+        column = features[spec.name]
+        if isinstance(column, NumberColumn):  # two codes: the number, and that it is missing
+            missing = np.isnan(column.values)
+            pair = np.stack([np.where(missing, np.float32(0), column.values), missing.astype(np.float32)], axis=1)
+            mine, weight = Ragged.from_lengths(np.tile([0, 1], num_items), 2 * ones), pair.ravel()
+        else:
+            mine = column.codes if isinstance(column, TagsColumn) else Ragged.from_lengths(column.codes, ones)
+            weight = np.repeat(1 / np.maximum(mine.lengths, 1), mine.lengths).astype(np.float32)
+        codes = codes.concat_rows(Ragged(mine.values.astype(np.int64) + first, mine.offsets))
+        weights = weights.concat_rows(Ragged(weight, mine.offsets))
+        first += 2 if spec.kind == "number" else spec.num_codes
+    return (codes, weights.values), first

@@ -1,0 +1,1 @@
+"""How good it is: metrics of ranks, the evaluator, the report."""

@@ -1,0 +1,72 @@
+"""What every retriever and every index promises, as checks that raise ``AssertionError``."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shortlist.data.queries import QueryBatch
+from shortlist.data.ragged import Ragged
+from shortlist.models.base import Retriever
+from shortlist.retrieval import Candidates, ScoredItems
+
+
+class Index(Protocol):
+    """What ``check_index`` checks."""
+
+    def search(self, query_vectors: NDArray[np.float32], k: int, candidates: Candidates) -> list[ScoredItems]:
+        """The k best allowed items of each query."""
+        ...
+
+
+def check_retriever(retriever: Retriever, queries: QueryBatch, num_items: int, tolerance: float = 1e-5) -> None:
+    """Shapes, finiteness, empty histories, and that a batch answers as each query alone does.
+
+    Args:
+        retriever: a fitted retriever.
+        queries: at least three, with different histories.
+        num_items: size of the corpus.
+        tolerance: of scores, relative to the largest.
+    """
+    items, vectors = retriever.encode_items(), retriever.encode_queries(queries)
+    assert items.dtype == vectors.dtype == np.float32, "vectors are float32"
+    assert items.shape[0] == num_items, f"{num_items} items, {items.shape[0]} vectors"
+    assert vectors.shape == (len(queries), items.shape[1]), f"queries {vectors.shape} do not fit items {items.shape}"
+    assert np.isfinite(items).all(), "item vectors are finite"
+    assert np.isfinite(vectors).all(), "query vectors are finite"
+    scores = vectors @ items.T
+    scale = max(float(np.abs(scores).max()), 1.0)
+    for row in range(len(queries)):
+        alone = retriever.encode_queries(queries.take(np.array([row]))) @ items.T
+        assert np.abs(alone[0] - scores[row]).max() <= tolerance * scale, (
+            f"query {row} alone scores otherwise than in the batch"
+        )
+    order = np.arange(len(queries))[::-1].copy()
+    turned = retriever.encode_queries(queries.take(order)) @ items.T
+    assert np.abs(turned[order] - scores).max() <= tolerance * scale, "the order of queries changes their scores"
+    nothing = QueryBatch(Ragged.empty(1), Ragged.empty(1), queries.take(np.array([0])).features)
+    assert np.isfinite(retriever.encode_queries(nothing)).all(), "an empty history is a query too"
+    assert (retriever.encode_queries(queries) == vectors).all(), "the same question, the same answer"
+
+
+def check_index(
+    index: Index,
+    item_vectors: NDArray[np.float32],
+    queries: NDArray[np.float32],
+    k: int,
+    candidates: Candidates,
+) -> None:
+    """Exact search equals the naive answer: ties by lower index, min(k, allowed) items, never a forbidden one."""
+    mask = candidates.mask(len(item_vectors))
+    for row, found in enumerate(index.search(queries, k, candidates)):
+        scores = queries[row] @ item_vectors.T
+        allowed = np.flatnonzero(mask[row])
+        expected = allowed[np.lexsort((allowed, -scores[allowed]))][:k]
+        assert len(found) == min(k, len(allowed)), f"query {row}: {len(found)} items, {min(k, len(allowed))} expected"
+        assert mask[row, found.item_idx].all(), f"query {row}: a forbidden item came back"
+        assert np.allclose(found.score, scores[expected], rtol=1e-5, atol=1e-6), (
+            f"query {row}: other scores than the naive ones"
+        )
+        assert (np.diff(found.score) <= 0).all(), f"query {row}: not in order"

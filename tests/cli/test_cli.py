@@ -1,0 +1,173 @@
+"""Every verb as a person runs it: a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def shortlist(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from shortlist.cli import main; main()", *map(str, arguments)]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "120", **environment}
+    )
+
+
+def document(*arguments: str | Path) -> Any:
+    done = shortlist(*arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)  # exactly one document
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A small log of one's own: two tastes, in CSV."""
+    rows = [f"u{u},{(u % 2) + 2 * ((u + n * 3) % 12)},{n}" for u in range(40) for n in range(8)]
+    (tmp_path / "log.csv").write_text("who,what,when\n" + "\n".join(rows) + "\n")
+    file = tmp_path / "run.toml"
+    file.write_text(
+        '[data]\ninteractions = "log.csv"\n[data.columns]\nuser_id = "who"\nitem_id = "what"\ntimestamp = "when"\n'
+        '[retriever]\nmodel = "mf"\nembedding_dim = 4\n[evaluation]\nk = [5, 10]\nbaselines = ["popularity"]\n'
+    )
+    return file
+
+
+def test_train_prints_the_report_and_writes_the_artifact(config: Path, tmp_path: Path) -> None:
+    report = document("train", config, "--out", tmp_path / "a", "--set", "retriever.iterations=3")
+    assert list(report["models"]) == ["mf", "popularity"]
+    assert set(report["models"]["mf"]["recall@5"]) == {"value", "low", "high"}
+    assert set(report["definition"]) == set(report["models"]["mf"])
+    assert report["num_queries"] == 40
+    assert report["seed"] == 0
+    assert {"fit", "evaluate"} <= set(report["seconds"])
+    assert report["peak_memory_mb"] > 10
+    assert report["split"]["method"] == "last_out"
+    again = document("evaluate", tmp_path / "a")
+    assert again["models"] == report["models"]
+    shown = shortlist("train", config, "--out", tmp_path / "a")
+    assert shown.returncode == 0
+    assert "ndcg@5" in shown.stdout
+    assert "40 users with 24 items" in shown.stderr
+
+
+def test_recommend_similar_describe(demo_folder: Path) -> None:
+    answer = document("recommend", demo_folder, "--history", "1,588,364,595,2081", "-k", "5", "--exclude", "551")
+    assert [item["rank"] for item in answer["items"]] == [1, 2, 3, 4, 5]
+    assert {"item_id", "score", "rank", "reasons", "title", "genres", "year"} <= set(answer["items"][0])
+    assert set(answer["stages"]) == {"encode", "retrieve", "explain"}
+    assert 551 not in {item["item_id"] for item in answer["items"]}
+    assert document("recommend", demo_folder, "--user", "15", "--where", "year > 2000")["user_id"] == 15
+    similar = document("similar", demo_folder, "--item", "1")
+    assert similar["item"]["title"] == "Toy Story (1995)"
+    assert len(similar["items"]) == 10
+    card = document("describe", demo_folder)
+    assert card["data"]["num_interactions"] == 100_004
+    assert card["limits"]
+    for arguments in (("recommend", "--history", "1"), ("similar", "--item", "1"), ("describe",), ("evaluate",)):
+        shown = shortlist(arguments[0], demo_folder, *arguments[1:])
+        assert shown.returncode == 0
+        assert len(shown.stdout.splitlines()) > 5
+
+
+def test_data(tmp_path: Path) -> None:
+    assert {one["name"] for one in document("data", "list")} == {"ml-latest-small", "ml-100k", "ml-1m"}
+    assert Path(document("data", "path", "ml-latest-small")["path"]).is_dir()
+    missing = shortlist("data", "path", "ml-1m", SHORTLIST_DATA=str(tmp_path))
+    assert (missing.returncode, missing.stdout) == (1, "")
+    assert "SHORTLIST_DATA" in missing.stderr
+
+
+def test_help() -> None:
+    assert 'retriever (model = "softmax_dnn")' in shortlist("train", "--help-settings").stdout
+    assert "recommend" in shortlist("--help").stdout
+    assert shortlist("--version").stdout.strip() == "0.1.0"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["train", "none.toml", "--out", "x"], 1, "Cannot read the settings file none.toml"),
+        (["recommend", "nowhere", "--user", "1"], 1, "There is no artifact in nowhere"),
+        (["recommend", "DEMO", "--user", "99999"], 1, "There is no user '99999'"),
+        (["recommend", "DEMO", "--history", "1,424242"], 1, "history: 1 of 2 items are not known (424242)"),
+        (["recommend", "DEMO", "--history", "1", "-k", "0"], 1, "expected 1 to 9,066 (the corpus), got 0"),
+        (["recommend", "DEMO", "--history", "1", "-k", "9067"], 1, "got 9067"),
+        (["recommend", "DEMO", "--history", "1", "--where", "year >"], 1, "Expected a number"),
+        (["recommend", "DEMO", "--history", "1", "--where", "year > 3000"], 1, "no item of 9,066 meets"),
+        (["recommend", "DEMO", "--history", "1", "--feature", "age=3"], 1, "no query feature 'age'"),
+        (["similar", "DEMO", "--item", "none"], 1, "There is no item 'none'"),
+        (["recommend", "DEMO"], 2, "--user / --history"),
+        (["recommend", "DEMO", "--user", "1", "--feature", "age"], 2, "NAME=VALUE"),
+        (["evaluate", "DEMO", "--protocol", "half"], 2, "expected full"),
+        (["trian"], 2, "No such command"),
+        (["serve", "DEMO", "--port", "99999"], 2, "--port"),
+    ],
+)  # fmt: skip
+def test_failures_are_explained(demo_folder: Path, arguments: list[str], status: int, message: str) -> None:
+    done = shortlist(*[str(demo_folder) if one == "DEMO" else one for one in arguments])
+    assert done.returncode == status, done.stderr
+    assert done.stdout == ""
+    assert message in " ".join(done.stderr.replace("│", " ").split())
+    assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_while_training_leaves_an_artifact(tmp_path: Path) -> None:
+    config = tmp_path / "run.toml"
+    config.write_text('[data]\ndataset = "ml-latest-small"\n[training]\nepochs = 500\npatience = 500\n'
+                      '[evaluation]\nbaselines = ["popularity"]\n')  # fmt: skip
+    command = [sys.executable, "-c", "from shortlist.cli import main; main()", "train", config, "--out", tmp_path / "a"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("epoch   1"):
+            process.send_signal(signal.SIGINT)
+            break
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert "interrupted: going on with the best weights so far (epoch 1)" in err
+    assert "softmax_dnn" in out
+    assert (tmp_path / "a" / "manifest.json").is_file()
+    assert not (tmp_path / "a.checkpoint").exists()
+
+
+def test_serve_answers_and_a_taken_port_is_explained(demo_folder: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [
+        sys.executable,
+        "-c",
+        "from shortlist.cli import main; main()",
+        "serve",
+        demo_folder,
+        "--port",
+        str(port),
+    ]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
+                    assert json.load(answer)["status"] == "ready"
+                break
+            except OSError:
+                assert time.monotonic() < deadline, "the server did not come up"
+                time.sleep(0.2)
+        taken = shortlist("serve", demo_folder, "--port", str(port))
+        assert taken.returncode == 1
+        assert f"Cannot listen on 127.0.0.1:{port}" in taken.stderr
+        assert "--port" in taken.stderr
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)

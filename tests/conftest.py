@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shortlist.data.dataset import Dataset
+from shortlist.recommender import Recommender
+from shortlist.settings import Settings
+from shortlist.testing import two_tastes
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[pytest.TestReport]:
+    """Where everything must run (SHORTLIST_REQUIRE_ALL), a skip is a failure."""
+    report = yield
+    if os.environ.get("SHORTLIST_REQUIRE_ALL") and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped although SHORTLIST_REQUIRE_ALL is set: {report.longrepr}"
+    return report
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End before PyTorch and DuckDB are torn down: their bindings would print a page about leaks below the result."""
+    status = getattr(config, "_shortlist_status", None)
+    if status is not None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(int(status))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    session.config._shortlist_status = exitstatus  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="session")
+def world() -> Dataset:
+    return two_tastes()
+
+
+@pytest.fixture(scope="session")
+def demo_settings() -> Settings:
+    """The demo with fewer epochs: enough to know children's films from horror."""
+    return Settings.from_toml(
+        ROOT / "examples" / "demo.toml",
+        ["training.epochs=10", "training.refit=false", "retriever.target_window=10", "evaluation.baseline_trials=1"],
+    )
+
+
+@pytest.fixture(scope="session")
+def demo_folder(tmp_path_factory: pytest.TempPathFactory, demo_settings: Settings) -> Path:
+    from shortlist.training.run import train
+
+    folder = tmp_path_factory.mktemp("artifacts") / "demo"
+    train(demo_settings, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def demo(demo_folder: Path) -> Recommender:
+    from shortlist.recommender.artifact import load
+
+    return load(demo_folder)

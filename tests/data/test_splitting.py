@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from shortlist.data.dataset import Dataset
+from shortlist.data.loading import load_dataset
+from shortlist.data.preparation import prepare
+from shortlist.data.splitting import Split, split
+from shortlist.errors import DataError
+from shortlist.settings import Settings, SplitSettings
+
+
+def log_of(rows: list[tuple[int, int, int, float]], **feedback: str) -> Dataset:
+    users, items, times, values = zip(*rows, strict=True)
+    table = pa.table({"user_id": users, "item_id": items, "timestamp": times, "value": values})
+    data = {"columns": {"timestamp": "timestamp", "value": "value"}, "feedback": feedback}
+    return prepare(table, settings=Settings.from_dict({"data": data}).data)
+
+
+def ids(dataset: Dataset, rows: Any) -> list[int]:
+    return dataset.items.ids_of(np.asarray(rows))  # type: ignore[return-value]
+
+
+def test_last_out_by_hand() -> None:
+    data = log_of(
+        [(1, 10, 1, 5), (1, 20, 2, 1), (1, 30, 3, 5), (1, 40, 4, 5), (1, 50, 4, 5), (1, 60, 5, 1),
+         (2, 10, 1, 5), (2, 20, 2, 5)],
+        liked="value >= 2",
+        disliked="value <= 1",
+    )  # fmt: skip
+    parts = split(data, SplitSettings())
+    assert parts.test.user_idx.tolist() == [data.users.row(1)]  # user 2 has fewer than three positives: only trains
+    assert ids(data, parts.test.targets.row(0)) == [50]
+    # item 40 shares the target's second: seen, but no history
+    assert ids(data, parts.test.queries.liked.row(0)) == [10, 30]
+    assert ids(data, parts.test.queries.disliked.row(0)) == [20]
+    assert sorted(ids(data, parts.test.seen.row(0))) == [10, 20, 30, 40]
+    assert ids(data, parts.valid.targets.row(0)) == [40]
+    assert sorted(ids(data, parts.valid.seen.row(0))) == [10, 20, 30]
+    assert len(parts.train) == 3 + 2
+    assert len(parts.train_and_valid) == 4 + 2
+
+
+def test_by_time_nobody_knows_the_future() -> None:
+    data = load_dataset(Settings.from_dict({"data": {"dataset": "ml-latest-small"}}))
+    parts = split(data, SplitSettings(method="by_time"))
+    cut = parts.description["test_from_ms"]
+    assert parts.train.timestamp.max() < parts.description["valid_from_ms"] <= cut
+    assert parts.train_and_valid.timestamp.max() < cut
+    log = data.interactions
+    for query in range(0, len(parts.test), 20):
+        mine = log.user_idx == parts.test.user_idx[query]
+        before = mine & (log.timestamp < cut)
+        assert parts.test.queries.liked.row(query).tolist() == log.item_idx[before & log.in_history].tolist()
+        assert set(parts.test.targets.row(query)) == set(log.item_idx[mine & (log.timestamp >= cut)])
+
+
+def test_by_user_holds_users_out_whole(world: Dataset) -> None:
+    parts = split(world, SplitSettings(method="by_user"), seed=3)
+    held_out = set(parts.test.user_idx) | set(parts.valid.user_idx)
+    assert len(parts.test) == 12
+    assert not held_out & set(parts.train.user_idx)
+    assert not set(parts.test.user_idx) & set(parts.train_and_valid.user_idx)
+    positives = world.interactions.positives()
+    for query, user in enumerate(parts.test.user_idx):
+        assert parts.test.targets.row(query).tolist() == positives.row(user)[9:].tolist()  # 80 % of 12 asked with
+
+
+@pytest.mark.parametrize("method", ["last_out", "by_time", "by_user", "random"])
+def test_what_every_split_promises(world: Dataset, method: Any) -> None:
+    parts = split(world, SplitSettings(method=method), seed=1)
+    again = split(world, SplitSettings(method=method), seed=1)
+    assert parts.description == again.description
+    trained = pairs(parts.train.user_idx, parts.train.item_idx)
+    refitted = pairs(parts.train_and_valid.user_idx, parts.train_and_valid.item_idx)
+    assert trained <= refitted
+    for holdout, known in ((parts.valid, trained), (parts.test, refitted)):
+        targets = pairs(holdout.user_idx[holdout.targets.row_of_value], holdout.targets.values)
+        seen = pairs(holdout.user_idx[holdout.seen.row_of_value], holdout.seen.values)
+        assert not targets & known, "a target was learned from"
+        assert not targets & seen, "a target is seen"
+        assert holdout.targets.lengths.min() >= 1
+        history = pairs(holdout.user_idx[holdout.queries.liked.row_of_value], holdout.queries.liked.values)
+        assert history <= seen
+        assert set(holdout.queries.features) == {"town"}
+
+
+def pairs(users: Any, items: Any) -> set[tuple[int, int]]:
+    return set(zip(users.tolist(), items.tolist(), strict=True))
+
+
+def test_files_keep_the_given_parts() -> None:
+    train = pa.table({"user_id": [1, 1, 2, 2], "item_id": [10, 20, 10, 30]})
+    valid = pa.table({"user_id": [1], "item_id": [30]})
+    test = pa.table({"user_id": [1, 2, 2], "item_id": [40, 20, 10]})  # (2, 10) was seen: no target
+    data = prepare({"train": train, "valid": valid, "test": test})
+    parts = split(data, SplitSettings(method="files", train="t", valid="v", test="s"))
+    answers = {data.users.id(u): ids(data, parts.test.targets.row(q)) for q, u in enumerate(parts.test.user_idx)}
+    assert answers == {1: [40], 2: [20]}
+    assert (len(parts.train), len(parts.train_and_valid)) == (4, 5)
+    drawn = split(
+        prepare({"train": train, "test": test}),
+        SplitSettings(method="files", train="t", test="s", valid_fraction=0.25),
+    )
+    assert (len(drawn.train), len(drawn.train_and_valid)) == (3, 4)
+
+
+def test_seen_kept_on_request(world: Dataset) -> None:
+    assert split(world, SplitSettings(seen="keep")).test.seen.values.tolist() == []
+
+
+def test_refusals() -> None:
+    short = log_of([(1, 10, 1, 5), (1, 20, 2, 5)])
+    with pytest.raises(DataError, match=r'method = "last_out" leaves the validation part empty'):
+        split(short, SplitSettings())
+    timeless = prepare(pa.table({"user_id": [1, 1, 1], "item_id": [1, 2, 3]}))
+    with pytest.raises(DataError, match=r'"by_time" needs a time'):
+        split(timeless, SplitSettings(method="by_time"))
+    assert isinstance(split(timeless, SplitSettings()), Split)  # the order of rows stands in for time

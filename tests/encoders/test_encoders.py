@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from shortlist.data.dataset import Dataset
+from shortlist.encoders import item_embedding
+from shortlist.encoders.feature_encoder import FeatureEncoder
+from shortlist.encoders.history import MeanHistory
+from shortlist.encoders.item_embedding import ItemEmbedding
+
+
+def test_items_of_one_kind_share_a_vector(world: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dense product and gathered bags: two roads, one answer, with equal gradients."""
+    specs, features = world.schema.side("item"), world.item_features
+    results = []
+    for cells in (10**9, 0):
+        monkeypatch.setattr(item_embedding, "_DENSE_CELLS", cells)
+        torch.manual_seed(0)
+        embedding = ItemEmbedding(world.num_items, 4, specs, features)
+        vectors = embedding()
+        (vectors**2).sum().backward()
+        results.append((vectors.detach(), embedding.values.grad))
+    torch.testing.assert_close(results[0], results[1])
+    shared = results[0][0] - embedding.free.detach()
+    tags, size = features["tags"].codes, features["size"].values  # type: ignore[union-attr]
+    code = tags.row(5)[0]
+    expected = embedding.values[code] + size[5] * embedding.values[specs[0].num_codes]
+    torch.testing.assert_close(shared[5], expected.detach())
+
+
+def test_history_is_the_mean_of_the_window() -> None:
+    table = torch.randn(6, 3)
+    table[0] = float("nan")  # the padding row is never read into a result ...
+    table[0] = 7.0  # ... whatever stands there
+    items = torch.tensor([[1, 2, 3, 4], [5, 5, 0, 0], [0, 0, 0, 0]])
+    out = MeanHistory((2, 1, 10))(items, table)
+    root = np.sqrt
+    torch.testing.assert_close(out[0, 0], (table[3] + table[4]) / root(2))
+    torch.testing.assert_close(out[0, 1], table[4])
+    torch.testing.assert_close(out[0, 2], table[1:5].sum(0) / 2)
+    torch.testing.assert_close(out[1, 2], 2 * table[5] / root(2))
+    assert not out[2].any()
+
+
+def test_dropout_spares_the_last_item_and_serving() -> None:
+    history, table = MeanHistory((3, 1), item_dropout=0.9), torch.randn(5, 2)
+    items = torch.tensor([[1, 2, 3]]).repeat(200, 1)
+    history.train()
+    out = history(items, table)
+    torch.testing.assert_close(out[:, 1], table[3].expand(200, 2))
+    assert out[:, 0].std(dim=0).min() > 0
+    history.eval()
+    assert (history(items, table) == history(items, table)[0]).all()
+
+
+def test_tags_are_averaged_and_padding_is_not_read(world: Dataset) -> None:
+    specs = world.schema.side("item")
+    encoder = FeatureEncoder(specs, embedding_dim=4)
+    inputs = {"tags.tags": torch.tensor([[2, 3], [2, -1]]), "numbers": torch.tensor([[0.5, 0.0], [0.0, 1.0]])}
+    out = encoder(inputs)
+    table = encoder.tables["tags"].weight
+    assert out.shape == (2, encoder.output_dim)
+    torch.testing.assert_close(out[0], torch.cat([torch.tensor([0.5, 0.0]), (table[2] + table[3]) / 2]))
+    torch.testing.assert_close(out[1], torch.cat([torch.tensor([0.0, 1.0]), table[2]]))

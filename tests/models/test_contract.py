@@ -1,0 +1,92 @@
+"""Every model keeps one contract on a world with a planted answer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from shortlist.data.dataset import Dataset
+from shortlist.data.queries import QueryBatch
+from shortlist.data.ragged import Ragged
+from shortlist.data.splitting import Split, split
+from shortlist.models.base import Retriever
+from shortlist.recommender.served_retriever import ServedRetriever
+from shortlist.settings import Settings, SplitSettings
+from shortlist.testing import check_retriever
+from shortlist.training.retrievers import fit_retriever, serve
+
+MODELS = {
+    "popularity": {"model": "popularity"},
+    "mf": {"model": "mf", "embedding_dim": 8},
+    "softmax_dnn": {
+        "model": "softmax_dnn",
+        "embedding_dim": 8,
+        "hidden_dims": [16],
+        "history_windows": [5, 1],
+    },
+    "softmax_dnn without history": {"model": "softmax_dnn", "embedding_dim": 8, "history": "none"},
+    "softmax_dnn without features": {"model": "softmax_dnn", "embedding_dim": 8, "item_features": False},
+}
+PERSONAL = ["mf", "softmax_dnn", "softmax_dnn without features"]
+
+
+@pytest.fixture(scope="module")
+def parts(world: Dataset) -> Split:
+    return split(world, SplitSettings())
+
+
+@pytest.fixture(scope="module")
+def fitted(world: Dataset, parts: Split) -> dict[str, Retriever]:
+    training = {"epochs": 15, "batch_size": 32, "learning_rate": 0.01, "patience": 15, "refit": False}
+    return {
+        name: fit_retriever(world, parts, Settings.from_dict({"retriever": retriever, "training": training})).retriever
+        for name, retriever in MODELS.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def served(
+    world: Dataset, fitted: dict[str, Retriever], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, ServedRetriever]:
+    folder = tmp_path_factory.mktemp("served")
+    return {name: serve(one, world, folder / name.replace(" ", "_")) for name, one in fitted.items()}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_keeps_the_contract(name: str, world: Dataset, parts: Split, fitted: dict[str, Retriever]) -> None:
+    check_retriever(fitted[name], parts.test.queries, world.num_items)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_served_keeps_the_contract_and_answers_the_same(
+    name: str, world: Dataset, parts: Split, fitted: dict[str, Retriever], served: dict[str, ServedRetriever]
+) -> None:
+    """Loaded equals saved; ONNX equals PyTorch."""
+    check_retriever(served[name], parts.test.queries, world.num_items)
+    queries = parts.test.queries
+    np.testing.assert_allclose(served[name].encode_queries(queries), fitted[name].encode_queries(queries), atol=1e-4)
+    np.testing.assert_array_equal(served[name].encode_items(), fitted[name].encode_items())
+    for rows in (
+        np.arange(1),
+        np.arange(2),
+        np.array([], dtype=int),
+    ):  # other sizes than it was exported with
+        assert served[name].encode_queries(queries.take(rows)).shape[0] == len(rows)
+
+
+@pytest.mark.parametrize("name", PERSONAL)
+def test_finds_the_planted_answer(name: str, world: Dataset, fitted: dict[str, Retriever]) -> None:
+    """Someone never seen who likes three even items is recommended even ones, and the other way round."""
+    parity = np.array([int(i) % 2 for i in world.items.ids.to_pylist()])
+    for wanted in (0, 1):
+        liked = np.flatnonzero(parity == wanted)[:3]
+        features = {"town": world.user_features["town"].take(np.array([-1]))}
+        query = QueryBatch(Ragged.from_rows([liked]), Ragged.empty(1), features)
+        scores = (fitted[name].encode_queries(query) @ fitted[name].encode_items().T)[0]
+        scores[liked] = -np.inf
+        assert (parity[np.argsort(-scores)[:10]] == wanted).all()
+
+
+def test_every_name_fits_the_shape(fitted: dict[str, Retriever]) -> None:
+    for one in fitted.values():
+        assert isinstance(one, Retriever)

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from shortlist.data.ragged import Ragged
+from shortlist.models import mf
+from shortlist.models.mf import MatrixFactorization
+from shortlist.settings import MFSettings
+
+
+def random_log(users: int = 40, items: int = 30, seed: int = 0) -> Ragged:
+    rng = np.random.default_rng(seed)
+    return Ragged.from_rows([rng.permutation(items)[: rng.integers(1, 12)] for _ in range(users)])
+
+
+def loss(log: Ragged, users: np.ndarray, items: np.ndarray, s: MFSettings) -> float:  # type: ignore[type-arg]
+    """The objective, written out over all pairs."""
+    scores = users @ items.T
+    observed = np.zeros_like(scores, dtype=bool)
+    observed[log.row_of_value, log.values] = True
+    a0 = s.unobserved_weight
+    user_ridge = s.regularization * (observed.sum(1) + a0 * len(items)) ** s.regularization_exponent
+    item_ridge = s.regularization * (observed.sum(0) + a0 * len(users)) ** s.regularization_exponent
+    fit = ((1 - scores)[observed] ** 2).sum() + a0 * (scores**2).sum()
+    return float(fit + (user_ridge * (users**2).sum(1)).sum() + (item_ridge * (items**2).sum(1)).sum())
+
+
+def test_fold_in_is_the_minimum() -> None:
+    """No small step from any folded-in user vector lowers the loss."""
+    log, settings = random_log(), MFSettings(embedding_dim=5, iterations=3, regularization=0.01)
+    model = MatrixFactorization.fit(log, 30, settings)
+    users = model.fold_in(log).astype(np.float64)
+    best = loss(log, users, model.item_vectors, settings)
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        assert loss(log, users + 1e-3 * rng.normal(size=users.shape), model.item_vectors, settings) > best
+
+
+def test_each_iteration_lowers_the_loss() -> None:
+    log = random_log()
+    losses = []
+    for iterations in (1, 2, 4, 8, 16):
+        settings = MFSettings(embedding_dim=5, iterations=iterations, regularization=0.01)
+        model = MatrixFactorization.fit(log, 30, settings)
+        losses.append(loss(log, model.fold_in(log), model.item_vectors, settings))
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_conjugate_gradients_arrive_where_exact_solving_does() -> None:
+    """Two roads, one answer: the compiled solver against fold-in's dense one, on both sides until nothing moves."""
+    log, settings = random_log(), MFSettings(embedding_dim=4, iterations=200, regularization=0.05)
+    model = MatrixFactorization.fit(log, 30, settings)
+    users = model.fold_in(log)
+    transposed = Ragged.from_rows([np.flatnonzero([i in log.row(u) for u in range(40)]) for i in range(30)])
+    items = MatrixFactorization(users, settings).fold_in(transposed)
+    np.testing.assert_allclose(users @ items.T, users @ model.item_vectors.T, atol=2e-3)
+
+
+def test_fold_in_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = random_log()
+    model = MatrixFactorization.fit(log, 30, MFSettings(embedding_dim=4, iterations=2))
+    whole = model.fold_in(log)
+    monkeypatch.setattr(mf, "_FOLD_IN_CELLS", 20)
+    np.testing.assert_allclose(model.fold_in(log), whole, atol=1e-6)
+
+
+def test_an_item_counts_once_and_nothing_is_zero() -> None:
+    model = MatrixFactorization.fit(random_log(), 30, MFSettings(embedding_dim=4, iterations=2))
+    vectors = model.fold_in(Ragged.from_rows([[3, 4], [3, 3, 4, 4], []]))
+    np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-6)
+    assert not vectors[2].any()
+
+
+def test_the_seed_decides() -> None:
+    settings = MFSettings(embedding_dim=4, iterations=3)
+    one, again, other = (MatrixFactorization.fit(random_log(), 30, settings, seed) for seed in (1, 1, 2))
+    assert (one.item_vectors == again.item_vectors).all()
+    assert (one.item_vectors != other.item_vectors).any()

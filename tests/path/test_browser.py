@@ -1,0 +1,179 @@
+"""The page in a real browser: someone who was never in the training data clicks a few films."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+
+from shortlist.recommender import Recommender
+from shortlist.service.app import create_app
+
+selenium = pytest.importorskip("selenium", reason="selenium is not installed")
+from selenium import webdriver  # noqa: E402
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver on the PATH"),
+]
+
+
+@pytest.fixture(scope="module")
+def address(demo: Recommender) -> Iterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = uvicorn.Server(uvicorn.Config(create_app(demo), port=port, log_level="warning"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.05)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM or ""
+    arguments = ["--headless=new", "--disable-gpu", "--disable-quic", "--no-first-run", "--window-size=1280,900"]
+    arguments += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    arguments += [f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"]
+    arguments += ["--no-sandbox"] if os.geteuid() == 0 else []
+    for argument in arguments:
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER))
+    yield driver
+    driver.quit()
+
+
+def wait(browser: Any, condition: Any, what: str) -> Any:
+    return WebDriverWait(browser, 15).until(lambda _: condition(), f"waited for {what}")
+
+
+def listed(browser: Any) -> list[str]:
+    rows = browser.find_elements(By.CSS_SELECTOR, "ol#recommendations[aria-busy=false] > li[data-item-id]")
+    rows = rows or browser.find_elements(By.CSS_SELECTOR, "ol#recommendations:not([aria-busy=true]) > li[data-item-id]")
+    return [row.get_attribute("data-item-id") for row in rows]
+
+
+def like(browser: Any, words: str, item_id: int) -> None:
+    search = browser.find_element(By.CSS_SELECTOR, "#search")
+    search.send_keys(Keys.CONTROL, "a")
+    search.send_keys(words)
+    button = f"#search-results [data-action=like][data-item-id='{item_id}']"
+    wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, button), f"{words} among the results")
+    browser.find_element(By.CSS_SELECTOR, button).click()
+    wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, f"#taste li[data-item-id='{item_id}']"), "the taste")
+
+
+def shot(browser: Any, name: str) -> None:
+    """Keep a screenshot where SHORTLIST_SCREENSHOTS names a folder."""
+    if folder := os.environ.get("SHORTLIST_SCREENSHOTS"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        browser.save_screenshot(str(Path(folder) / f"{name}.png"))
+
+
+def errors(browser: Any) -> list[str]:
+    return [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+def test_three_likes_change_the_list(browser: Any, address: str, demo: Recommender) -> None:
+    browser.get(address)
+    wait(
+        browser, lambda: browser.find_elements(By.CSS_SELECTOR, "[data-testid=popular] [data-action=like]"), "the start"
+    )
+    shot(browser, "start")
+    lists = []
+    for words, item_id in (("toy story", 1), ("aladdin", 588), ("lion king", 364)):
+        like(browser, words, item_id)
+        known = lists[-1] if lists else []
+        wait(browser, lambda known=known: listed(browser) and listed(browser) != known, "another list")
+        lists.append(listed(browser))
+    assert all(len(one) == 12 for one in lists)
+    assert not {"1", "588", "364"} & set(lists[-1])
+    shown = {str(item.item_id): item for item in demo.recommend(query([1, 588, 364])).items}
+    assert lists[-1] == list(shown), "the page shows what the recommender says"
+    text = browser.find_element(By.CSS_SELECTOR, "ol#recommendations").text
+    assert "because you liked" in text.lower()
+    shot(browser, "discover")
+    assert errors(browser) == []
+
+
+def query(history: list[int]) -> Any:
+    from shortlist.recommender import Query
+
+    return Query(history=history, k=12)
+
+
+def test_a_dislike_removes_the_film_at_once(browser: Any, address: str) -> None:
+    browser.get(f"{address}/#/discover")
+    before = wait(browser, lambda: listed(browser), "the list, kept over a reload")
+    victim = before[0]
+    button = f"ol#recommendations [data-action=dislike][data-item-id='{victim}']"
+    browser.execute_script("arguments[0].click()", browser.find_element(By.CSS_SELECTOR, button))
+    wait(browser, lambda: listed(browser) and victim not in listed(browser), "the list without it")
+    assert errors(browser) == []
+
+
+def test_neighbours_of_a_film(browser: Any, address: str, demo: Recommender) -> None:
+    browser.get(f"{address}/#/discover")
+    wait(browser, lambda: listed(browser), "the list")
+    button = browser.find_element(By.CSS_SELECTOR, "ol#recommendations [data-action=similar]")
+    item_id = int(button.get_attribute("data-item-id"))
+    browser.execute_script("arguments[0].click()", button)
+    rows = "dialog#item-drawer[open] li[data-item-id]"
+    wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, rows), "the drawer")
+    shown = [row.get_attribute("data-item-id") for row in browser.find_elements(By.CSS_SELECTOR, rows)]
+    assert shown == [str(one.item_id) for one in demo.similar(item_id, 10)]
+    shot(browser, "similar")
+    browser.find_element(By.CSS_SELECTOR, "body").send_keys(Keys.ESCAPE)
+    wait(browser, lambda: not browser.find_elements(By.CSS_SELECTOR, "dialog#item-drawer[open]"), "the drawer closed")
+    assert errors(browser) == []
+
+
+def test_an_existing_user_and_the_report(browser: Any, address: str) -> None:
+    browser.get(f"{address}/#/users/15")
+    wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "ol#history li[data-item-id]"), "the history")
+    wait(browser, lambda: listed(browser), "the list")
+    shot(browser, "user")
+    browser.get(f"{address}/#/report")
+    wait(browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, "tr[data-model]")) == 3, "three models")
+    shot(browser, "report")
+    assert errors(browser) == []
+
+
+def test_by_keyboard_on_a_phone_in_the_dark(browser: Any, address: str) -> None:
+    browser.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+    )
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 375, "height": 800, "deviceScaleFactor": 2, "mobile": True}
+    )
+    browser.get(f"{address}/#/discover")
+    browser.execute_script("localStorage.clear()")
+    browser.refresh()
+    search = wait(browser, lambda: browser.find_element(By.CSS_SELECTOR, "#search"), "the search")
+    search.send_keys("shining")
+    wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "#search-results li[data-item-id]"), "results")
+    search.send_keys(Keys.ARROW_DOWN, Keys.ENTER)
+    wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "#taste li[data-item-id='1258']"), "the liked film")
+    wait(browser, lambda: listed(browser), "the list")
+    assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+    shot(browser, "phone")
+    assert errors(browser) == []

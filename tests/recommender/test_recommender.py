@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from shortlist.data.splitting import split
+from shortlist.errors import ConditionError, QueryError, UnknownIdError
+from shortlist.evaluation.evaluator import evaluate
+from shortlist.recommender import Answer, Query, Recommender
+from shortlist.recommender.evaluation import evaluate as evaluate_again
+from shortlist.recommender.explanation import occlusion
+from shortlist.retrieval import Candidates
+
+CHILDREN = (
+    1,
+    588,
+    364,
+    595,
+    2081,
+)  # Toy Story, Aladdin, The Lion King, Beauty and the Beast, The Little Mermaid
+HORROR = (
+    1258,
+    1974,
+    1347,
+    1982,
+    2710,
+)  # The Shining, Friday the 13th, A Nightmare on Elm Street, Halloween, Blair Witch
+
+
+def genres(answer: Answer) -> list[set[str]]:
+    return [set(item.display.get("genres", ())) for item in answer.items]
+
+
+def test_childrens_films_bring_childrens_films(demo: Recommender) -> None:
+    found = genres(demo.recommend(Query(history=CHILDREN)))
+    assert sum(bool(one & {"Children", "Animation"}) for one in found) >= 6
+    assert sum("Horror" in one for one in found) <= 1
+
+
+def test_horror_films_bring_horror_films(demo: Recommender) -> None:
+    found = genres(demo.recommend(Query(history=HORROR)))
+    assert sum("Horror" in one for one in found) >= 6
+    assert sum("Children" in one for one in found) <= 1
+
+
+def test_similar_films_are_kin(demo: Recommender) -> None:
+    titles = [one.title for one in demo.similar(1196, 5)]  # The Empire Strikes Back
+    assert "Star Wars: Episode IV - A New Hope (1977)" in titles
+    assert "Star Wars: Episode VI - Return of the Jedi (1983)" in titles
+    toy_story = demo.similar(1, 10)
+    assert sum(bool({"Children", "Animation"} & set(one.display["genres"])) for one in toy_story) >= 5
+    assert all(one.item_id != 1 for one in toy_story)
+
+
+@pytest.mark.parametrize("user", [15, "15", 547, 1])
+def test_known_users_get_nothing_they_have(demo: Recommender, user: int | str) -> None:
+    answer = demo.recommend(Query(user_id=user, k=100))
+    have = set(demo.dataset.items.ids_of(demo.dataset.interactions.item_idx[demo.history_rows(user)]))
+    assert len(answer.items) == 100
+    assert not have & {item.item_id for item in answer.items}
+    assert answer.user_id == int(user)
+
+
+def test_batch_equals_single(demo: Recommender) -> None:
+    queries = [
+        Query(user_id=1),
+        Query(history=CHILDREN, k=3),
+        Query(history=HORROR, disliked=[1], exclude=[2710, 593], where='genres has "Horror" and year < 1990'),
+        Query(),
+        Query(user_id=15, seen="keep", k=20),
+    ]
+    for query, together in zip(queries, demo.recommend_many(queries), strict=True):
+        alone = demo.recommend(query, explain=False)
+        assert [item.item_id for item in alone.items] == [item.item_id for item in together.items]
+        np.testing.assert_allclose([i.score for i in alone.items], [i.score for i in together.items], atol=1e-4)
+
+
+def test_forbidden_is_absent_and_k_come_back(demo: Recommender) -> None:
+    first = [item.item_id for item in demo.recommend(Query(history=CHILDREN, k=20)).items]
+    answer = demo.recommend(Query(history=CHILDREN, k=20, exclude=first[:5], disliked=first[5:7]))
+    got = [item.item_id for item in answer.items]
+    assert len(got) == 20
+    assert not set(got) & {*first[:7], *CHILDREN}
+
+
+def test_where(demo: Recommender) -> None:
+    answer = demo.recommend(Query(history=CHILDREN, k=15, where='genres has "Western" and year >= 1960'))
+    assert len(answer.items) == 15
+    assert all("Western" in i.display["genres"] and i.display["year"] >= 1960 for i in answer.items)
+    few = demo.recommend(Query(k=50, where='title = "Toy Story (1995)" or title = "Jumanji (1995)"'))
+    assert {item.item_id for item in few.items} == {1, 2}  # all that are allowed
+
+
+def test_a_dislike_moves_the_list_away(demo: Recommender) -> None:
+    neutral = demo.recommend(Query(history=[*CHILDREN, *HORROR], k=30))
+    turned = demo.recommend(Query(history=CHILDREN, disliked=HORROR, k=30))
+    horror = [sum("Horror" in one for one in genres(answer)) for answer in (neutral, turned)]
+    assert horror[1] < horror[0]
+    assert not set(HORROR) & {item.item_id for item in turned.items}
+
+
+def test_the_last_word_counts(demo: Recommender) -> None:
+    """A known user's like, now disliked, is a dislike."""
+    liked = demo.dataset.items.id(int(demo.dataset.interactions.item_idx[demo.history_rows(1)][0]))
+    batch = demo._query_batch([Query(user_id=1, disliked=[liked])], np.array([demo.dataset.users.row(1)]))
+    row = demo.dataset.items.row(liked)
+    assert row not in batch.liked.row(0)
+    assert batch.disliked.row(0).tolist().count(row) == 1
+
+
+def test_reasons_are_the_score_that_goes_without_them(demo: Recommender) -> None:
+    answer = demo.recommend(Query(history=CHILDREN))
+    reason = answer.items[0].reasons[0]
+    assert reason.item_id in CHILDREN
+    rest = [one for one in CHILDREN if one != reason.item_id]
+    without = demo.recommend(Query(history=rest, k=demo.dataset.num_items - 10), explain=False)
+    score = next(item.score for item in without.items if item.item_id == answer.items[0].item_id)
+    assert answer.items[0].score - score == pytest.approx(reason.contribution, abs=1e-4)
+
+
+def test_occlusion_is_exact_for_a_linear_encoder(demo: Recommender) -> None:
+    """With the mean of item vectors as the query, an item's part in the score is known."""
+
+    class Sum:
+        name, has_item_bias = "sum", False
+
+        def encode_items(self) -> np.ndarray:  # type: ignore[type-arg]
+            return np.asarray(demo.index.item_vectors)
+
+        def encode_queries(self, queries):  # type: ignore[no-untyped-def]
+            return np.stack([self.encode_items()[queries.liked.row(i)].sum(axis=0) for i in range(len(queries))])
+
+    batch = demo._query_batch([Query(history=CHILDREN)], np.array([-1]))
+    wanted = np.array([3, 5], dtype=np.int32)
+    history, contributions = occlusion(Sum(), batch, wanted)
+    vectors = demo.index.item_vectors
+    np.testing.assert_allclose(contributions, vectors[history] @ vectors[wanted].T, rtol=1e-3, atol=1e-3)
+
+
+def test_offline_equals_online(demo: Recommender) -> None:
+    """A target's rank in the report is its place in the list that is served."""
+    test = split(demo.dataset, demo.settings.split, demo.settings.seed).test
+    ranks = evaluate(demo.retriever, test, (10,)).ranks
+    vectors = demo.retriever.encode_queries(test.queries)
+    lists = demo.index.search(vectors, 100, Candidates(test.seen))
+    checked = 0
+    for query in range(len(test)):
+        place = np.flatnonzero(lists[query].item_idx == test.targets.row(query)[0])
+        if len(place):
+            assert ranks.row(query)[0] == place[0] + 1
+            checked += 1
+    assert checked > 100
+
+
+def test_evaluated_again_it_gives_its_report(demo: Recommender) -> None:
+    assert demo.report is not None
+    again = evaluate_again(demo)
+    assert list(again.models) == ["softmax_dnn", "popularity", "mf"]
+    for model, figures in demo.report.models.items():
+        for name, figure in figures.items():
+            assert again.models[model][name]["value"] == pytest.approx(figure["value"], abs=2e-3), (
+                model,
+                name,
+            )
+
+
+def test_the_model_beats_popularity_twice(demo: Recommender) -> None:
+    assert demo.report is not None
+    figures = {model: one["ndcg@10"]["value"] for model, one in demo.report.models.items()}
+    assert figures["softmax_dnn"] > 2 * figures["popularity"]
+
+
+@pytest.mark.parametrize(
+    ("query", "error", "message"),
+    [
+        (Query(user_id=99999), UnknownIdError, "no user 99999 among the 671"),
+        (Query(k=0), QueryError, "expected 1 to 9,066"),
+        (Query(k=9067), QueryError, "got 9067"),
+        (Query(k=True), QueryError, "got True"),
+        (Query(history=[1, 424242, "x"]), QueryError, r"history: 2 of 3 items are not known \(424242, x\)"),
+        (Query(disliked=[424242]), QueryError, "disliked: 1 of 1"),
+        (Query(exclude=[424242]), QueryError, "exclude: 1 of 1"),
+        (Query(features={"age": 3}), QueryError, "no query feature 'age'; none are allowed here"),
+        (Query(where="year > 3000"), QueryError, "no item of 9,066 meets 'year > 3000'"),
+        (Query(where="yeer > 3000"), ConditionError, "did you mean 'year'"),
+    ],
+)
+def test_bad_questions_are_explained(demo: Recommender, query: Query, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        demo.recommend(query)

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shortlist.data.ragged import Ragged
+from shortlist.retrieval import Candidates, ExactIndex, exact
+from shortlist.testing import check_index
+
+
+@given(st.integers(0, 10_000), st.integers(1, 12), st.integers(1, 5), st.integers(1, 15), st.booleans())
+def test_equals_the_naive_answer(seed: int, num_items: int, num_queries: int, k: int, coarse: bool) -> None:
+    rng = np.random.default_rng(seed)
+    items = rng.normal(size=(num_items, 3)).astype(np.float32)
+    queries = rng.normal(size=(num_queries, 3)).astype(np.float32)
+    if coarse:  # many ties
+        items, queries = items.round(), queries.round()
+    excluded = Ragged.from_rows(
+        [rng.integers(0, num_items, rng.integers(0, num_items + 1)) for _ in range(num_queries)]
+    )
+    allowed = [None, rng.random(num_items) < 0.6, rng.random((num_queries, num_items)) < 0.6][seed % 3]
+    candidates = Candidates(excluded, allowed)
+    index = ExactIndex(items)
+    check_index(index, items, queries, k, candidates)
+    if coarse:  # sums of small integers are exact: ties must come by lowest index
+        mask = candidates.mask(num_items)
+        for row, found in enumerate(index.search(queries, k, candidates)):
+            expected = sorted(np.flatnonzero(mask[row]), key=lambda i: (-(queries[row] @ items[i]), i))[:k]
+            assert found.item_idx.tolist() == expected
+
+
+@given(st.integers(0, 10_000))
+def test_ranks_equal_the_naive_ones(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    items, queries = (
+        rng.integers(-1, 2, (9, 2)).astype(np.float32),
+        rng.integers(-1, 2, (4, 2)).astype(np.float32),
+    )
+    targets = Ragged.from_rows([rng.permutation(9)[: rng.integers(1, 5)] for _ in range(4)])
+    excluded = Ragged.from_rows([[i for i in range(9) if rng.random() < 0.3] for _ in range(4)])
+    ranks = Ragged(ExactIndex(items).ranks(queries, targets, Candidates(excluded)), targets.offsets)
+    for row in range(4):
+        scores, forbidden = queries[row] @ items.T, set(excluded.row(row).tolist())
+        mine = [t for t in targets.row(row).tolist() if t not in forbidden]
+        # behind every other item of the same score; among targets better score, then lower index
+        order = sorted((i for i in range(9) if i not in forbidden), key=lambda i: (-scores[i], i in mine, i))
+        expected = [order.index(t) + 1 if t in order else 10 for t in targets.row(row).tolist()]
+        assert ranks.row(row).tolist() == expected
+
+
+def test_blocks_do_not_change_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    items, queries = rng.normal(size=(50, 4)).astype(np.float32), rng.normal(size=(20, 4)).astype(np.float32)
+    targets = Ragged.from_rows([[i, i + 1] for i in range(20)])
+    candidates = Candidates(Ragged.from_rows([[i + 2] for i in range(20)]), rng.random((20, 50)) < 0.9)
+    whole = (
+        ExactIndex(items).search(queries, 7, candidates),
+        ExactIndex(items).ranks(queries, targets, candidates),
+    )
+    monkeypatch.setattr(exact, "_BLOCK_CELLS", 120)
+    parts = (
+        ExactIndex(items).search(queries, 7, candidates),
+        ExactIndex(items).ranks(queries, targets, candidates),
+    )
+    assert [one.item_idx.tolist() for one in whole[0]] == [one.item_idx.tolist() for one in parts[0]]
+    assert whole[1].tolist() == parts[1].tolist()
+
+
+def test_answers_cannot_be_changed() -> None:
+    found = ExactIndex(np.eye(2, dtype=np.float32)).search(np.ones((1, 2), np.float32), 1, Candidates(Ragged.empty(1)))[
+        0
+    ]
+    with pytest.raises(ValueError, match="read-only"):
+        found.score[0] = 9

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from shortlist.errors import SettingsError
+from shortlist.settings import Settings, documentation
+
+
+def test_there_and_back_is_the_identity() -> None:
+    given = Settings.from_dict(
+        {
+            "retriever": {"hidden_dims": [64], "dropout": 0},
+            "features": {"item": {"genres": {"kind": "tags"}}},
+            "seed": 4,
+        }
+    )
+    assert Settings.from_dict(given.to_dict()) == given
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"training": {"epoch": 3}}, r"unknown setting 'training.epoch'; did you mean 'epochs'\?"),
+        ({"trianing": {}}, r"unknown setting 'trianing'; did you mean 'training'\?"),
+        (
+            {"retriever": {"model": "mf", "embeding_dim": 3}},
+            r"unknown setting 'retriever.embeding_dim'; did you mean 'embedding_dim'",
+        ),
+        (
+            {"retriever": {"model": "two_towers"}},
+            r"'two_towers' is not available; allowed: mf, popularity, softmax_dnn",
+        ),
+        ({"training": {"epochs": "3"}}, r"training.epochs: input should be a valid integer, got '3'"),
+        ({"training": {"epochs": 0}}, r"training.epochs: input should be greater than 0, got 0"),
+        ({"split": {"method": "last"}}, r"split.method: input should be 'last_out', .* got 'last'"),
+        ({"features": {"item": {"g": {"kind": "tag"}}}}, r"features.item.g.kind: .* got 'tag'"),
+        (
+            {"features": {"item": {"g": {"kind": "tags", "sep": "|"}}}},
+            r"unknown setting 'features.item.g.sep'; allowed: .*separator",
+        ),
+        ({"data": 3}, r"data: .* got 3"),
+    ],
+)
+def test_errors_name_the_key_and_the_nearest(values: dict[str, object], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        Settings.from_dict(values)
+
+
+def test_toml_paths_and_overrides(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text('[data]\ninteractions = "log.csv"\n[training]\nepochs = 3\n')
+    settings = Settings.from_toml(
+        file, ["training.epochs=5", "retriever.model=mf", "evaluation.k=[5]", "data.users=u.csv"]
+    )
+    assert settings.data.interactions == str(tmp_path / "log.csv")
+    assert settings.data.users == str(tmp_path / "u.csv")
+    assert (settings.training.epochs, settings.retriever.model, settings.evaluation.k) == (5, "mf", (5,))
+
+
+def test_unusable_files_and_overrides(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"Cannot read the settings file .*none.toml"):
+        Settings.from_toml(tmp_path / "none.toml")
+    (tmp_path / "bad.toml").write_text("a = [")
+    with pytest.raises(SettingsError, match=r"bad.toml is not valid TOML"):
+        Settings.from_toml(tmp_path / "bad.toml")
+    (tmp_path / "ok.toml").write_text("seed = 1")
+    with pytest.raises(SettingsError, match=r"takes section.key=value, got 'seed'"):
+        Settings.from_toml(tmp_path / "ok.toml", ["seed"])
+    with pytest.raises(SettingsError, match="'seed' is a value, not a table"):
+        Settings.from_toml(tmp_path / "ok.toml", ["seed.x=1"])
+
+
+def test_every_setting_is_documented() -> None:
+    rows = list(documentation())
+    assert all(meaning for *_, meaning in rows)
+    assert {"epochs", "embedding_dim", "liked", "method"} <= {key for _, key, _, _ in rows}
