@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from shortlist.errors import SettingsError
-from shortlist.settings import Settings, documentation
+from shortlist.settings import Settings
+from shortlist.settings_help import documentation
 
 
 def test_there_and_back_is_the_identity() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -170,8 +170,8 @@ class TrainingSettings(_Table):
     """How a network is trained."""
 
     epochs: Positive = Field(35, description="at most this many passes over the training positives")
-    batch_size: Positive = Field(256, description="queries a step")
-    learning_rate: Annotated[float, Field(gt=0)] = Field(0.003, description="AdamW's step size")
+    batch_size: Positive = Field(512, description="queries a step")
+    learning_rate: Annotated[float, Field(gt=0)] = Field(0.005, description="AdamW's step size")
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="AdamW's decoupled weight decay")
     average: Fraction = Field(
         0.99,
@@ -329,28 +329,3 @@ def _allowed(location: Sequence[str], values: Mapping[str, Any]) -> list[str]:
         else:
             table = table.model_fields[part].annotation
     return list(table.model_fields)
-
-
-def documentation() -> Iterator[tuple[str, str, str, str]]:
-    """Yield (section, key, default, meaning) of every setting, in order."""
-    sections: list[tuple[str, type[BaseModel]]] = [
-        ("data", DataSettings),
-        ("data.columns", ColumnSettings),
-        ("data.feedback", FeedbackSettings),
-        ("features.SIDE.NAME", FeatureSettings),
-        ("split", SplitSettings),
-        *((f'retriever (model = "{m.model_fields["model"].default}")', m) for m in get_args(RetrieverSettings)),
-        ("index", IndexSettings),
-        ("training", TrainingSettings),
-        ("evaluation", EvaluationSettings),
-    ]
-    yield "", "seed", "0", "one seed for the split, the starting weights and the order of the batches"
-    for section, table in sections:
-        for key, field in table.model_fields.items():
-            if key == "model" or (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
-                continue
-            default = "required" if field.is_required() else json.dumps(field.default)
-            kind = field.annotation
-            choices = [repr(c) for c in get_args(kind)] if "Literal" in str(kind) and "float" not in str(kind) else []
-            extra = f" ({' | '.join(choices)})" if choices and all("'" in c for c in choices) else ""
-            yield section, key, default, (field.description or "") + extra

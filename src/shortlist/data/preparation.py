@@ -20,20 +20,14 @@ import narwhals as nw
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
+from shortlist.data.assembly import CONTEXT, PART, assemble
 from shortlist.data.conditions import columns_of, parse, to_expression
 from shortlist.data.dataset import Dataset
-from shortlist.data.features import Column, FeatureSpec, Schema, Side, plain_column
-from shortlist.data.interactions import Interactions
-from shortlist.data.summary import DataSummary
+from shortlist.data.feature_tables import read_feature_table
 from shortlist.data.tables import ROW, Source, TableReader, errors_explained, is_text, require_columns
-from shortlist.data.vocabulary import Vocabulary
 from shortlist.errors import DataError
-from shortlist.settings import DataSettings, FeatureSettings, FeaturesSettings
-
-PART = "_part"  # which of several interaction files a row came from
-_CONTEXT = "_context_"
+from shortlist.settings import DataSettings, FeaturesSettings
 
 
 def prepare(
@@ -67,15 +61,16 @@ def prepare(
         log, dropped = _clean(reader, log, settings, rows_read)
         user_ids, item_ids = _vocabulary(log, "user_id"), _vocabulary(log, "item_id")
         table = _sorted_table(log, user_ids, item_ids, reader)
+        titles = (settings.columns.title,) if settings.columns.title else ()
         feature_tables = {
-            "user": _feature_table(reader, users, settings.columns.user_id, user_ids, features.user, (), "users"),
-            "item": _feature_table(
-                reader, items, settings.columns.item_id, item_ids, features.item, _titles(settings), "items"
+            "user": read_feature_table(reader, users, settings.columns.user_id, user_ids, features.user, (), "users"),
+            "item": read_feature_table(
+                reader, items, settings.columns.item_id, item_ids, features.item, titles, "items"
             ),
         }
     if is_text(interactions):
         user_ids, item_ids = _numbers_where_all_are(user_ids), _numbers_where_all_are(item_ids)
-    return _assemble(table, user_ids, item_ids, feature_tables, settings, features, rows_read, dropped)
+    return assemble(table, user_ids, item_ids, feature_tables, settings, features, rows_read, dropped)
 
 
 def _open_interactions(
@@ -96,7 +91,7 @@ def _roles(log: nw.LazyFrame[Any], settings: DataSettings, features: FeaturesSet
     columns = settings.columns
     roles = {"user_id": columns.user_id, "item_id": columns.item_id}
     roles |= {role: name for role, name in (("timestamp", columns.timestamp), ("value", columns.value)) if name}
-    context = {_CONTEXT + name: spec.column or name for name, spec in features.context.items()}
+    context = {CONTEXT + name: spec.column or name for name, spec in features.context.items()}
     require_columns(log, [*roles.values(), *context.values()], "interactions")
     present = log.collect_schema().names()
     in_conditions = {c for text in _conditions(settings) for c in columns_of(parse(text)) if c in present}
@@ -246,115 +241,3 @@ def _sorted_table(log: nw.LazyFrame[Any], user_ids: pa.Array, item_ids: pa.Array
     names = log.collect_schema().names()
     order = ["user_idx", *(["timestamp"] if "timestamp" in names else []), ROW]
     return log.sort(*order).collect(backend="pyarrow").to_arrow()
-
-
-def _titles(settings: DataSettings) -> tuple[str, ...]:
-    return (settings.columns.title,) if settings.columns.title else ()
-
-
-def _feature_table(
-    reader: TableReader,
-    source: Source | None,
-    id_column: str,
-    ids: pa.Array,
-    features: Mapping[str, FeatureSettings],
-    extra: Sequence[str],
-    name: str,
-) -> pa.Table:
-    """The asked-for columns in plain form, one row an id of the vocabulary, in its order."""
-    wanted = {feature: spec.column or feature for feature, spec in features.items()}
-    if source is None:
-        if wanted:
-            raise DataError(
-                f"Features of {name} are set ({', '.join(wanted)}) but there is no table: set [data] {name}."
-            )
-        return pa.table({"_idx": pa.array(np.arange(len(ids)))})
-    frame = reader.open(source, name, (id_column,))
-    require_columns(frame, [id_column, *wanted.values(), *extra], name)
-    chosen = {"_id": id_column, **wanted, **{f"_extra_{column}": column for column in extra}}
-    frame = frame.select(*(nw.col(c).alias(a) for a, c in chosen.items()), ROW).unique(
-        "_id", keep="first", order_by=[ROW]
-    )
-    text_ids = not pa.types.is_integer(ids.type)
-    frame = frame.with_columns(nw.col("_id").cast(nw.String if text_ids else nw.Int64))
-    rows = pa.table({"_id": ids, "_idx": pa.array(np.arange(len(ids), dtype=np.int64))})
-    vocabulary: nw.LazyFrame[Any] = nw.from_native(reader.connection.from_arrow(rows)).lazy()
-    joined = vocabulary.join(frame, on="_id", how="left").sort("_idx").collect(backend="pyarrow").to_arrow()
-    columns: dict[str, Any] = {"_idx": joined.column("_idx")}
-    for feature, spec in features.items():
-        where = f"Column {wanted[feature]!r} of the {name}"
-        columns[feature] = plain_column(joined.column(feature), spec.kind, spec.separator, where)
-    return pa.table(columns | {column: joined.column(f"_extra_{column}").cast(pa.string()) for column in extra})
-
-
-def _assemble(
-    table: pa.Table,
-    user_ids: pa.Array,
-    item_ids: pa.Array,
-    feature_tables: Mapping[str, pa.Table],
-    settings: DataSettings,
-    features: FeaturesSettings,
-    rows_read: int,
-    dropped: Mapping[str, int],
-) -> Dataset:
-    def numpy(name: str, dtype: Any) -> NDArray[Any]:
-        return np.ascontiguousarray(table.column(name).to_numpy(), dtype=dtype)
-
-    specs: list[FeatureSpec] = []
-
-    def encode(side: Side, columns: Mapping[str, FeatureSettings], source: Mapping[str, pa.Array]) -> dict[str, Column]:
-        encoded: dict[str, Column] = {}
-        for name, one in columns.items():
-            spec = FeatureSpec.fit(name, side, one, source[name])
-            specs.append(spec)
-            encoded[name] = spec.encode(source[name])
-        return encoded
-
-    sides: tuple[tuple[Side, Mapping[str, FeatureSettings]], ...] = (("user", features.user), ("item", features.item))
-    context = {
-        name: plain_column(
-            table.column(_CONTEXT + name),
-            one.kind,
-            one.separator,
-            f"Column {one.column or name!r} of the interactions",
-        )
-        for name, one in features.context.items()
-    }
-    encoded = {
-        side: encode(
-            side, settings_of_side, {n: _chunk(feature_tables[side], n) for n in feature_tables[side].column_names}
-        )
-        for side, settings_of_side in sides
-    }
-    has_time = "timestamp" in table.column_names
-    interactions = Interactions(
-        user_idx=numpy("user_idx", np.int32),
-        item_idx=numpy("item_idx", np.int32),
-        timestamp=numpy("timestamp" if has_time else ROW, np.int64),
-        liked=numpy("_liked", np.bool_),
-        disliked=numpy("_disliked", np.bool_),
-        num_users=len(user_ids),
-        value=numpy("value", np.float32) if "value" in table.column_names else None,
-        context=encode("context", features.context, context),
-    )
-    display = feature_tables["item"].drop_columns(["_idx"])
-    if settings.columns.title:
-        display = display.rename_columns(["title" if c == settings.columns.title else c for c in display.column_names])
-    return Dataset(
-        users=Vocabulary(user_ids, "user"),
-        items=Vocabulary(item_ids, "item"),
-        interactions=interactions,
-        schema=Schema(tuple(specs)),
-        user_features=encoded["user"],
-        item_features=encoded["item"],
-        user_table=feature_tables["user"].drop_columns(["_idx"]),
-        display=display,
-        has_time=has_time,
-        parts=numpy(PART, np.int8) if PART in table.column_names else None,
-        summary=DataSummary.of(interactions, len(item_ids), has_time, rows_read, dropped),
-    )
-
-
-def _chunk(table: pa.Table, name: str) -> pa.Array:
-    column = table.column(name)
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

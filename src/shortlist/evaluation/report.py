@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rich import box
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -64,18 +65,19 @@ class Report:
 
     def table(self) -> Group:
         """For a terminal: one row a model, the best value of each column bold."""
-        shown = [name for name in next(iter(self.models.values())) if not name.startswith("top_k_accuracy")]
-        columns = _columns(shown)
+        names = _columns([name for name in next(iter(self.models.values())) if not name.startswith("top_k_accuracy")])
         table = Table(
-            title=f"test: {self.num_queries:,} queries, {self.split.get('method')}, whole corpus",
-            title_style="bold",
+            box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title_justify="left", title_style="bold"
         )
-        table.add_column("model", style="cyan", no_wrap=True)
-        for name in columns:
-            table.add_column(name, justify="right")
-        best = {name: max(figures[name]["value"] for figures in self.models.values()) for name in columns}
+        table.title = (
+            f"{self.num_queries:,} test queries, {self.split.get('method')}, every item of the corpus competes"
+        )
+        table.add_column("", style="cyan", no_wrap=True)
+        for name in names:
+            table.add_column(name.replace("@", "\n@"), justify="right", no_wrap=True)
+        best = {name: max(figures[name]["value"] for figures in self.models.values()) for name in names}
         for model, figures in self.models.items():
-            table.add_row(model, *(_cell(figures[name], best[name]) for name in columns))
+            table.add_row(model, *(_cell(figures[name], best[name]) for name in names))
         seen = "kept" if self.split.get("seen") == "keep" else "removed"
         lines = [
             Text(
@@ -94,7 +96,6 @@ def _columns(names: list[str]) -> list[str]:
 
 
 def _cell(figure: Mapping[str, float], best: float) -> Text:
-    text = f"{figure['value']:.4f}"
     half = (figure["high"] - figure["low"]) / 2
-    cell = Text(text, style="bold" if figure["value"] >= best else "")
-    return cell.append(f" ±{half:.4f}"[0:1] + f"±{half:.3f}", style="dim") if half > 0 else cell
+    cell = Text(f"{figure['value']:.4f}", style="bold" if figure["value"] >= best else "")
+    return cell.append(f"\n±{half:.3f}" if half > 0 else "", style="dim")

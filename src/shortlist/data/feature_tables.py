@@ -1,0 +1,50 @@
+"""The tables that say what users and items are, lined up with the vocabulary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pyarrow as pa
+
+from shortlist.data.features import plain_column
+from shortlist.data.tables import ROW, Source, TableReader, require_columns
+from shortlist.errors import DataError
+from shortlist.settings import FeatureSettings
+
+
+def read_feature_table(
+    reader: TableReader,
+    source: Source | None,
+    id_column: str,
+    ids: pa.Array,
+    features: Mapping[str, FeatureSettings],
+    extra: Sequence[str],
+    name: str,
+) -> pa.Table:
+    """The asked-for columns in plain form, one row an id of the vocabulary, in its order."""
+    wanted = {feature: spec.column or feature for feature, spec in features.items()}
+    if source is None:
+        if wanted:
+            raise DataError(
+                f"Features of {name} are set ({', '.join(wanted)}) but there is no table: set [data] {name}."
+            )
+        return pa.table({"_idx": pa.array(np.arange(len(ids)))})
+    frame = reader.open(source, name, (id_column,))
+    require_columns(frame, [id_column, *wanted.values(), *extra], name)
+    chosen = {"_id": id_column, **wanted, **{f"_extra_{column}": column for column in extra}}
+    frame = frame.select(*(nw.col(c).alias(a) for a, c in chosen.items()), ROW).unique(
+        "_id", keep="first", order_by=[ROW]
+    )
+    text_ids = not pa.types.is_integer(ids.type)
+    frame = frame.with_columns(nw.col("_id").cast(nw.String if text_ids else nw.Int64))
+    rows = pa.table({"_id": ids, "_idx": pa.array(np.arange(len(ids), dtype=np.int64))})
+    vocabulary: nw.LazyFrame[Any] = nw.from_native(reader.connection.from_arrow(rows)).lazy()
+    joined = vocabulary.join(frame, on="_id", how="left").sort("_idx").collect(backend="pyarrow").to_arrow()
+    columns: dict[str, Any] = {"_idx": joined.column("_idx")}
+    for feature, spec in features.items():
+        where = f"Column {wanted[feature]!r} of the {name}"
+        columns[feature] = plain_column(joined.column(feature), spec.kind, spec.separator, where)
+    return pa.table(columns | {column: joined.column(f"_extra_{column}").cast(pa.string()) for column in extra})
