@@ -7,7 +7,7 @@ import sys
 
 from shortlist.errors import DataError
 
-SCRIPTS = ("leave_last_out", "ml_1m_path")
+SCRIPTS = ("leave_last_out", "ml_1m_path", "load_memory")
 
 for script in SCRIPTS:
     print(f"\n=== benchmarks.{script}", flush=True)

@@ -49,7 +49,7 @@ def demo_settings() -> Settings:
     """The demo with fewer epochs: enough to know children's films from horror."""
     return Settings.from_toml(
         ROOT / "examples" / "demo.toml",
-        ["training.epochs=10", "training.refit=false", "retriever.target_window=10", "evaluation.baseline_trials=1"],
+        ["training.epochs=12", "training.refit=false", "evaluation.baseline_trials=1"],
     )
 
 

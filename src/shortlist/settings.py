@@ -70,7 +70,7 @@ class DataSettings(_Table):
         "error",
         description="a row without user, item, timestamp or (where a condition needs it) value: stop or drop it",
     )
-    memory_limit: str = Field("4GB", description="most memory table preparation may use before it spills to disk")
+    memory_limit: str = Field("1GB", description="most memory table preparation may use before it spills to disk")
 
 
 class FeatureSettings(_Table):
@@ -150,7 +150,7 @@ class SoftmaxDNNSettings(_Table):
     item_features: bool = Field(
         True, description="item vectors are the sum of a free vector and a projection of the item's features"
     )
-    target_window: Positive = Field(10, description="how many of the next items make one normalised multi-hot target")
+    target_window: Positive = Field(5, description="how many of the next items make one normalised multi-hot target")
     loss: Literal["full_softmax"] = Field("full_softmax", description="cross-entropy over the whole corpus")
     similarity: Literal["dot"] = Field("dot", description="how query and item vectors are compared")
     dropout: Fraction = Field(0.3, description="share of hidden units dropped while training")
@@ -169,9 +169,9 @@ class IndexSettings(_Table):
 class TrainingSettings(_Table):
     """How a network is trained."""
 
-    epochs: Positive = Field(35, description="at most this many passes over the training positives")
-    batch_size: Positive = Field(512, description="queries a step")
-    learning_rate: Annotated[float, Field(gt=0)] = Field(0.005, description="AdamW's step size")
+    epochs: Positive = Field(60, description="at most this many passes over the training positives")
+    batch_size: Positive = Field(256, description="queries a step")
+    learning_rate: Annotated[float, Field(gt=0)] = Field(0.003, description="AdamW's step size")
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="AdamW's decoupled weight decay")
     average: Fraction = Field(
         0.99,

@@ -111,6 +111,7 @@ def test_three_likes_change_the_list(browser: Any, address: str, demo: Recommend
     assert lists[-1] == list(shown), "the page shows what the recommender says"
     text = browser.find_element(By.CSS_SELECTOR, "ol#recommendations").text
     assert "because you liked" in text.lower()
+    browser.find_element(By.CSS_SELECTOR, "#search").send_keys(Keys.ESCAPE)
     shot(browser, "discover")
     assert errors(browser) == []
 

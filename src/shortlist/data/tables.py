@@ -36,7 +36,7 @@ class TableReader:
     ['u', '_row']
     """
 
-    def __init__(self, memory_limit: str = "4GB") -> None:
+    def __init__(self, memory_limit: str = "1GB") -> None:
         self._numbers = itertools.count()
         try:
             self.connection = duckdb.connect(
@@ -53,6 +53,7 @@ class TableReader:
             ) from None
 
         self.connection.execute("set TimeZone = 'UTC'")  # times without a zone are UTC, wherever this runs
+        self.connection.execute("set enable_progress_bar = false")  # it would be drawn on standard output
 
     def __enter__(self) -> TableReader:
         return self

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shortlist.data.ragged import Ragged
+from shortlist.data.ragged import Ragged, distinct
 from shortlist.data.splitting import Holdout
 from shortlist.evaluation.metrics import DEFINITIONS, METRICS
 from shortlist.models.base import Retriever
@@ -93,7 +93,7 @@ def evaluate(retriever: Retriever, holdout: Holdout, ks: Sequence[int]) -> Evalu
     vectors = retriever.encode_queries(holdout.queries)
     ranks = Ragged(index.ranks(vectors, holdout.targets, candidates), holdout.targets.offsets)
     lists = index.search(vectors, max(ks), candidates)
-    recommended = {k: len(np.unique(np.concatenate([one.item_idx[:k] for one in lists]))) for k in ks}
+    recommended = {k: len(distinct(np.concatenate([one.item_idx[:k] for one in lists]))) for k in ks}
     return Evaluation(ranks, recommended, len(index), tuple(ks))
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from shortlist.data.interactions import Interactions
 from shortlist.data.queries import QueryBatch
-from shortlist.data.ragged import Ragged
+from shortlist.data.ragged import Ragged, distinct
 from shortlist.settings import MFSettings
 
 _STEPS = 3  # of conjugate gradients a half-iteration; more gain nothing, because each starts from the last
@@ -62,7 +62,7 @@ class MatrixFactorization:
         from shortlist.models.als_solver import improve_rows  # numba: only to fit
 
         positives = train.positives() if isinstance(train, Interactions) else train
-        pairs = np.unique(positives.row_of_value * num_items + positives.values)
+        pairs = distinct(positives.row_of_value * num_items + positives.values)
         users, items = pairs // num_items, (pairs % num_items).astype(np.int32)
         by_user = Ragged.from_row_of_value(items, users, len(positives))
         order = np.argsort(items, kind="stable")
@@ -98,7 +98,7 @@ class MatrixFactorization:
             [B, d] float32.
         """
         num_items, dim = self.item_vectors.shape
-        pairs = np.unique(histories.row_of_value * num_items + histories.values)
+        pairs = distinct(histories.row_of_value * num_items + histories.values)
         histories = Ragged.from_row_of_value(pairs % num_items, pairs // num_items, len(histories))
         lengths, out = histories.lengths, np.zeros((len(histories), dim), dtype=np.float32)
         padded_items = np.vstack([self.item_vectors, np.zeros((1, dim), dtype=np.float32)])

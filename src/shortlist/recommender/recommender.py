@@ -15,7 +15,7 @@ from shortlist.data.conditions import parse, to_expression
 from shortlist.data.dataset import Dataset
 from shortlist.data.features import Column, choose, encode_values, take_rows
 from shortlist.data.queries import QueryBatch
-from shortlist.data.ragged import Ragged, slices
+from shortlist.data.ragged import Ragged, is_among, slices
 from shortlist.data.vocabulary import OutsideId
 from shortlist.errors import DataError, QueryError, did_you_mean
 from shortlist.evaluation.report import Report
@@ -228,7 +228,7 @@ def _without(rows: Ragged, *others: Ragged) -> Ragged:
     largest = max([int(one.values.max(initial=0)) for one in (rows, *others)]) + 1
     mine = rows.row_of_value * largest + rows.values
     taken = np.concatenate([one.row_of_value * largest + one.values for one in others])
-    return rows.where(~np.isin(mine, taken))
+    return rows.where(~is_among(mine, taken))
 
 
 def _tidy(value: Any) -> Any:

@@ -12,7 +12,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.features import take_rows
 from shortlist.data.interactions import Interactions
 from shortlist.data.queries import QueryBatch
-from shortlist.data.ragged import Ragged, slices
+from shortlist.data.ragged import Ragged, distinct, slices
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +57,7 @@ class TrainingExamples:
         self.liked_items = train.item_idx[train.in_history]
         self.disliked_items = train.item_idx[train.disliked]
         pairs = train.user_idx.astype(np.int64) * dataset.num_items + train.item_idx
-        self.has_repeats = len(np.unique(pairs)) < len(pairs)
+        self.has_repeats = len(distinct(pairs)) < len(pairs)
 
     def __len__(self) -> int:
         """Positives: targets seen in one epoch."""

@@ -137,11 +137,16 @@ def _fit_softmax_dnn(
     model, run = train(split.train, settings.training, True, "selection")
     course: dict[str, Any] = {"selection": run.to_dict()}
     if settings.training.refit and run.ended_by != "interrupt":
-        if console is not None:
-            console.print(f"fitting anew on training and validation part, {run.best_epoch} epochs")
+        say = (console or Console(quiet=True)).print
+        say(f"fitting anew on training and validation part, {run.best_epoch} epochs")
         again = settings.training.model_copy(update={"epochs": run.best_epoch})
-        model, refit = train(split.train_and_valid, again, False, "refit")
-        course["refit"] = refit.to_dict()
+        try:
+            refitted, refit = train(split.train_and_valid, again, False, "refit")
+            if refit.ended_by == "interrupt":
+                raise KeyboardInterrupt
+            model, course["refit"] = refitted, refit.to_dict()
+        except KeyboardInterrupt:  # a half-fitted model is worse than the selected one
+            say("interrupted: going on with the model fitted on the training part")
     return Fitted(model, {"epochs": run.best_epoch, "validation": run.best_validation}, course)
 
 

@@ -77,7 +77,8 @@ def fit(
 ) -> TrainingRun:
     """Train until the validation figure stops getting better; leave the best weights in the model.
 
-    Ctrl-C ends it early and leaves the best weights so far. The random numbers of an epoch depend on the seed and the
+    Ctrl-C ends it early and leaves the best weights so far (before the end of the first epoch there are none: then it
+    passes on). The random numbers of an epoch depend on the seed and the
     epoch alone, so that a run resumed from its checkpoint ends as if it had never stopped.
 
     Args:
@@ -116,6 +117,8 @@ def fit(
                 checkpoint.save(model, optimizer, average, run, best)
         run.ended_by = "patience" if _is_out_of_patience(run, settings) else "epochs"
     except KeyboardInterrupt:
+        if run.best_epoch == 0:  # nothing worth keeping yet
+            raise
         run.ended_by = "interrupt"
         progress.note(f"interrupted: going on with the best weights so far (epoch {run.best_epoch})")
     model.load_state_dict(best)
