@@ -21,5 +21,5 @@ def serve(
 
     check_port(host, port)
     recommender = load(folder)
-    err().print(f"Shortlist is at http://{host}:{port}   (Ctrl-C ends it; the API is described at /docs)")
+    err().print(f"Shortlist is at http://{host}:{port} (Ctrl-C ends it; the API is at /docs)")
     run(recommender, host, port)
