@@ -153,6 +153,9 @@ class SoftmaxDNNSettings(_Table):
     target_window: Positive = Field(5, description="how many of the next items make one normalised multi-hot target")
     loss: Literal["full_softmax"] = Field("full_softmax", description="cross-entropy over the whole corpus")
     similarity: Literal["dot"] = Field("dot", description="how query and item vectors are compared")
+    popularity_debiasing: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0, description="share of each item's learned bias, which is mostly its popularity, that is left out of scores"
+    )
     dropout: Fraction = Field(0.3, description="share of hidden units dropped while training")
     history_dropout: Fraction = Field(0.5, description="share of history items dropped while training")
 

@@ -90,3 +90,16 @@ def test_finds_the_planted_answer(name: str, world: Dataset, fitted: dict[str, R
 def test_every_name_fits_the_shape(fitted: dict[str, Retriever]) -> None:
     for one in fitted.values():
         assert isinstance(one, Retriever)
+
+
+def test_debiasing_takes_the_bias_out_and_nothing_else(world: Dataset, parts: Split) -> None:
+    given = {"embedding_dim": 4, "hidden_dims": [8]}
+    training = {"epochs": 2, "refit": False}
+    plain, half = (
+        fit_retriever(
+            world, parts, Settings.from_dict({"retriever": {**given, **more}, "training": training})
+        ).retriever
+        for more in ({}, {"popularity_debiasing": 0.5})
+    )
+    np.testing.assert_array_equal(half.encode_items()[:, :-1], plain.encode_items()[:, :-1])
+    np.testing.assert_allclose(half.encode_items()[:, -1], plain.encode_items()[:, -1] / 2)

@@ -123,6 +123,11 @@ class SoftmaxDNN(nn.Module):
         return out
 
     def encode_items(self) -> NDArray[np.float32]:
-        """[N, D + 1]: V, and the bias."""
+        """[N, D + 1]: V, and the bias.
+
+        The popular tend to be recommended to everyone. ``popularity_debiasing`` takes a share of the bias out of what was
+        trained (logit adjustment; Menon et al., ICLR 2021): lists follow the history more, at some cost in accuracy.
+        """
         with torch.inference_mode():
-            return torch.cat([self.items(), self.item_bias[:, None]], dim=1).cpu().numpy()
+            bias = self.item_bias[:, None] * (1 - self.settings.popularity_debiasing)
+            return torch.cat([self.items(), bias], dim=1).cpu().numpy()
