@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import shortlist.training  # noqa: F401 - sets how PyTorch's threads wait, before anybody imports it
 from shortlist.data.dataset import Dataset
 from shortlist.recommender import Recommender
 from shortlist.settings import Settings

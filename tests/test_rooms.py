@@ -63,7 +63,8 @@ def test_rooms_keep_apart(room: str) -> None:
             own = name.startswith(f"shortlist.{room}")
             for forbidden in MAY_NOT_KNOW[room]:
                 known = name == forbidden or name.startswith(f"{forbidden}.")
-                assert own or not known, f"{file.relative_to(SOURCE)} imports {name}"
+                compiled = file.name == "compiled.py" and name == "numba"  # the fast road beside a plain one
+                assert own or not known or compiled, f"{file.relative_to(SOURCE)} imports {name}"
 
 
 def test_nobody_imports_the_command_line() -> None:
@@ -83,7 +84,7 @@ def test_serving_needs_no_torch(demo_folder: Path) -> None:
 import sys
 class Absent:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {"torch", "numba", "onnx", "onnxscript", "scipy"}:
+        if name.split(".")[0] in {"torch", "numba", "onnx", "onnxscript", "optuna"}:
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Absent())
 import shortlist

@@ -31,7 +31,7 @@ def test_there_and_back_is_the_identity() -> None:
         ),
         (
             {"retriever": {"model": "two_towers"}},
-            r"'two_towers' is not available; allowed: mf, popularity, softmax_dnn",
+            r"'two_towers' is not available; allowed: ease, item_knn, mf, popularity, recent_popularity, softmax_dnn",
         ),
         ({"training": {"epochs": "3"}}, r"training.epochs: input should be a valid integer, got '3'"),
         ({"training": {"epochs": 0}}, r"training.epochs: input should be greater than 0, got 0"),

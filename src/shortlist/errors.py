@@ -7,6 +7,7 @@
     ├── UnknownIdError     an outside id that the vocabulary does not hold
     ├── QueryError         a question that cannot be answered as asked (k, history, features)
     ├── TrainingError      training cannot go on (a loss that is not finite, a foreign checkpoint)
+    ├── EvaluationError    figures would mean nothing (scores that are not finite, a protocol without its data)
     └── ArtifactError      a saved recommender is missing, damaged, or from a newer format
 
 A message is one paragraph: what was wrong and where, what was expected, what came, what to do.
@@ -68,6 +69,12 @@ class TrainingError(ShortlistError):
     """Training cannot go on."""
 
     title = "Training stopped"
+
+
+class EvaluationError(ShortlistError):
+    """Figures would mean nothing."""
+
+    title = "No honest figure"
 
 
 class ArtifactError(ShortlistError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -19,6 +20,28 @@ from shortlist.errors import SettingsError, did_you_mean
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+@dataclass(frozen=True)
+class Range:
+    """Where ``shortlist tune`` looks for a setting: from ``low`` to ``high``, evenly or (``log``) by ratio."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.low:g} to {self.high:g}{' by ratio' if self.log else ''}"
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Likewise, among a few values."""
+
+    values: tuple[Any, ...]
+
+    def __str__(self) -> str:
+        return " or ".join(json.dumps(value) for value in self.values)
 
 
 class _Table(BaseModel):
@@ -109,9 +132,24 @@ class SplitSettings(_Table):
     query_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.8, description="by_user: share of a held-out user's history that is the question"
     )
+    stratify: Literal["none", "user"] = Field(
+        "none",
+        description="random: shares of all rows, or of every user's rows (the same for validation cut from files)",
+    )
     train: str | None = Field(None, description="files: interactions to learn from")
-    valid: str | None = Field(None, description="files: interactions for validation; default: a random share of train")
+    valid: str | None = Field(None, description="files: interactions for validation; default: cut from train")
     test: str | None = Field(None, description="files: interactions of the test")
+    negatives: str | None = Field(
+        None,
+        description="files: items given to be ranked with each user's targets (columns user and item); adds sampled "
+        "figures beside the full-corpus ones, and a warning: sampled metrics do not keep the order of models",
+    )
+    validation: Literal["random", "last_out"] = Field(
+        "random", description="files: how validation is cut from train: a random share, or each user's last positive"
+    )
+    later_history: Literal["refuse", "allow"] = Field(
+        "refuse", description="files: whether a user's history may hold what happened after the user's targets"
+    )
 
 
 class PopularitySettings(_Table):
@@ -120,17 +158,56 @@ class PopularitySettings(_Table):
     model: Literal["popularity"] = "popularity"
 
 
+class RecentPopularitySettings(_Table):
+    """What most people took lately: an interaction's weight halves with its age."""
+
+    model: Literal["recent_popularity"] = "recent_popularity"
+    half_life_days: Annotated[float, Field(gt=0), Range(0.05, 2000, log=True)] = Field(
+        30.0, description="days before the end of the training data after which an interaction counts half"
+    )
+
+
+class ItemKNNSettings(_Table):
+    """Items like those of the history, by cosine of their sets of users (Sarwar et al. 2001)."""
+
+    model: Literal["item_knn"] = "item_knn"
+    neighbours: Annotated[int, Field(gt=0), Range(5, 1000, log=True)] = Field(
+        100, description="most similar items kept for each item"
+    )
+    shrinkage: Annotated[float, Field(ge=0), Range(0, 200)] = Field(
+        10.0, description="added to the similarity's denominator, so that a few common users do not make a neighbour"
+    )
+    exponent: Annotated[float, Field(ge=0, le=1), Range(0.2, 0.8)] = Field(
+        0.5, description="of both items' counts in the denominator: 0.5 is the cosine, less favours the popular"
+    )
+
+
+class EASESettings(_Table):
+    """Embarrassingly shallow autoencoder: the closed-form item-item regression (Steck 2019)."""
+
+    model: Literal["ease"] = "ease"
+    regularization: Annotated[float, Field(gt=0), Range(5, 5000, log=True)] = Field(
+        300.0, description="λ added to the diagonal of the Gram matrix"
+    )
+
+
 class MFSettings(_Table):
     """Matrix factorization by implicit alternating least squares (Rendle et al. 2022)."""
 
     model: Literal["mf"] = "mf"
-    embedding_dim: Positive = Field(64, description="length of the user and item vectors")
-    iterations: Positive = Field(16, description="alternations: all users, then all items")
-    regularization: Annotated[float, Field(gt=0)] = Field(0.003, description="λ; scaled by each row's frequency")
+    embedding_dim: Annotated[Positive, OneOf((32, 64, 128, 256))] = Field(
+        64, description="length of the user and item vectors"
+    )
+    iterations: Annotated[Positive, Range(4, 24)] = Field(16, description="alternations: all users, then all items")
+    regularization: Annotated[float, Field(gt=0), Range(0.0003, 0.03, log=True)] = Field(
+        0.003, description="λ; scaled by each row's frequency"
+    )
     regularization_exponent: Annotated[float, Field(ge=0, le=1)] = Field(
         1.0, description="ν: λ_u = λ (|I_u| + α0 |I|)^ν; 1 is frequency-scaled, 0 the same for everyone"
     )
-    unobserved_weight: Annotated[float, Field(gt=0)] = Field(0.1, description="α0: weight of a pair nobody observed")
+    unobserved_weight: Annotated[float, Field(gt=0), Range(0.01, 3, log=True)] = Field(
+        0.1, description="α0: weight of a pair nobody observed"
+    )
     init_scale: Annotated[float, Field(gt=0)] = Field(
         0.1, description="σ of the starting vectors, divided by √embedding_dim"
     )
@@ -140,8 +217,12 @@ class SoftmaxDNNSettings(_Table):
     """Softmax deep neural network over history and features (Covington et al. 2016)."""
 
     model: Literal["softmax_dnn"] = "softmax_dnn"
-    embedding_dim: Positive = Field(64, description="length of the query and item vectors")
-    hidden_dims: tuple[Positive, ...] = Field((128,), description="widths of the hidden ReLU layers, first to last")
+    embedding_dim: Annotated[Positive, OneOf((32, 64, 128))] = Field(
+        64, description="length of the query and item vectors"
+    )
+    hidden_dims: Annotated[tuple[Positive, ...], OneOf(((64,), (128,), (256,), (256, 128)))] = Field(
+        (128,), description="widths of the hidden ReLU layers, first to last"
+    )
     history: Literal["none", "mean"] = Field("mean", description="how the history becomes a vector")
     history_windows: Annotated[tuple[Positive, ...], Field(min_length=1)] = Field(
         (100, 10, 1),
@@ -150,17 +231,22 @@ class SoftmaxDNNSettings(_Table):
     item_features: bool = Field(
         True, description="item vectors are the sum of a free vector and a projection of the item's features"
     )
-    target_window: Positive = Field(5, description="how many of the next items make one normalised multi-hot target")
+    target_window: Annotated[Positive, OneOf((1, 3, 5, 10, 20))] = Field(
+        5, description="how many of the next items make one normalised multi-hot target"
+    )
     loss: Literal["full_softmax"] = Field("full_softmax", description="cross-entropy over the whole corpus")
     similarity: Literal["dot"] = Field("dot", description="how query and item vectors are compared")
     popularity_debiasing: Annotated[float, Field(ge=0, le=1)] = Field(
         0.0, description="share of each item's learned bias, which is mostly its popularity, that is left out of scores"
     )
-    dropout: Fraction = Field(0.3, description="share of hidden units dropped while training")
-    history_dropout: Fraction = Field(0.5, description="share of history items dropped while training")
+    dropout: Annotated[Fraction, Range(0, 0.6)] = Field(0.3, description="share of hidden units dropped while training")
+    history_dropout: Annotated[Fraction, Range(0, 0.7)] = Field(
+        0.5, description="share of history items dropped while training"
+    )
 
 
-RetrieverSettings = PopularitySettings | MFSettings | SoftmaxDNNSettings
+BaselineSettings = PopularitySettings | RecentPopularitySettings | ItemKNNSettings | EASESettings | MFSettings
+RetrieverSettings = BaselineSettings | SoftmaxDNNSettings
 
 
 class IndexSettings(_Table):
@@ -173,9 +259,13 @@ class TrainingSettings(_Table):
     """How a network is trained."""
 
     epochs: Positive = Field(60, description="at most this many passes over the training positives")
-    batch_size: Positive = Field(256, description="queries a step")
-    learning_rate: Annotated[float, Field(gt=0)] = Field(0.003, description="AdamW's step size")
-    weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="AdamW's decoupled weight decay")
+    batch_size: Annotated[Positive, OneOf((128, 256, 512, 1024))] = Field(256, description="queries a step")
+    learning_rate: Annotated[float, Field(gt=0), Range(0.0005, 0.02, log=True)] = Field(
+        0.003, description="AdamW's step size"
+    )
+    weight_decay: Annotated[float, Field(ge=0), Range(0, 0.3)] = Field(
+        0.0, description="AdamW's decoupled weight decay"
+    )
     average: Fraction = Field(
         0.99,
         description="decay of the moving average of the weights, which is what is validated and kept; 0: none",
@@ -192,10 +282,17 @@ class EvaluationSettings(_Table):
     """What is measured."""
 
     k: tuple[Positive, ...] = Field((10, 20, 100), description="list lengths at which metrics are reported")
-    baselines: tuple[Literal["popularity", "mf"], ...] = Field(
-        ("popularity", "mf"), description="rows that stand beside the model"
+    baselines: tuple[Literal["popularity", "recent_popularity", "item_knn", "ease", "mf"], ...] = Field(
+        ("popularity", "recent_popularity", "item_knn", "ease", "mf"), description="rows that stand beside the model"
     )
-    baseline_trials: Positive = Field(8, description="settings of mf tried on validation for its row")
+    baseline_trials: Positive = Field(8, description="most settings of each baseline tried on validation for its row")
+    baseline_minutes: Annotated[float, Field(gt=0)] = Field(
+        10.0, description="no further setting of a baseline is tried after this long; its row says how many were"
+    )
+    baseline_max_items: Positive = Field(
+        20_000,
+        description="ease and item_knn keep a matrix of items by items: with a larger corpus they are left out, with a note",
+    )
     select_on: Literal["ndcg@10", "recall@20"] = Field(
         "ndcg@10", description="validation figure that selects epochs and settings"
     )
@@ -261,15 +358,16 @@ class Settings(_Table):
 
 
 def _with_known_dataset(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Put what is known of ``data.dataset`` beneath the given settings: columns one by one, features side by side."""
-    data, features = values.get("data"), values.get("features", {})
+    """Put what is known of ``data.dataset`` beneath the given settings: columns and split one by one, features side by side."""
+    data, features, split = values.get("data"), values.get("features", {}), values.get("split", {})
     if not isinstance(data, Mapping) or not isinstance(data.get("dataset"), str):
         return values
     known, columns = known_dataset(data["dataset"]).settings, data.get("columns", {})
-    if not isinstance(columns, Mapping) or not isinstance(features, Mapping):
+    if not all(isinstance(table, Mapping) for table in (columns, features, split)):
         return values
-    data = {**data, "columns": {**known["data"]["columns"], **columns}}
-    return {**values, "data": data, "features": {**known["features"], **features}}
+    data = {**data, "columns": {**known.get("data", {}).get("columns", {}), **columns}}
+    features = {**known.get("features", {}), **features}
+    return {**values, "data": data, "features": features, "split": {**known.get("split", {}), **split}}
 
 
 def _apply_override(values: dict[str, Any], override: str) -> None:
@@ -292,7 +390,7 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
 def _resolve_paths(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     for section, keys in (
         ("data", ("interactions", "users", "items")),
-        ("split", ("train", "valid", "test")),
+        ("split", ("train", "valid", "test", "negatives")),
     ):
         table = values.get(section)
         if not isinstance(table, dict):

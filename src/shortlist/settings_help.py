@@ -15,6 +15,8 @@ from shortlist.settings import (
     FeatureSettings,
     FeedbackSettings,
     IndexSettings,
+    OneOf,
+    Range,
     RetrieverSettings,
     SplitSettings,
     TrainingSettings,
@@ -43,4 +45,5 @@ def documentation() -> Iterator[tuple[str, str, str, str]]:
             kind = field.annotation
             choices = [repr(c) for c in get_args(kind)] if "Literal" in str(kind) and "float" not in str(kind) else []
             extra = f" ({' | '.join(choices)})" if choices and all("'" in c for c in choices) else ""
-            yield section, key, default, (field.description or "") + extra
+            tuned = "".join(f"; tuned over {one}" for one in field.metadata if isinstance(one, (Range, OneOf)))
+            yield section, key, default, (field.description or "") + extra + tuned

@@ -60,6 +60,111 @@ def test_train_prints_the_report_and_writes_the_artifact(config: Path, tmp_path:
     assert "40 users with 24 items" in shown.stderr
 
 
+def test_seeds_are_reported_beside_each_other(config: Path, tmp_path: Path) -> None:
+    report = document("train", config, "--out", tmp_path / "a", "--seeds", "3", "--set", "evaluation.baselines=[]")
+    seeds = report["seeds"]
+    assert sorted(seeds["seeds"]) == [0, 1, 2]
+    figure = seeds["figures"]["ndcg@5"]
+    assert len(figure["values"]) == 3
+    assert figure["mean"] == pytest.approx(sum(figure["values"]) / 3)
+    assert figure["values"][0] == report["models"]["mf"]["ndcg@5"]["value"]
+    assert report["seed"] == seeds["seeds"][0]
+
+
+def test_artifacts_are_compared_on_the_same_queries(config: Path, tmp_path: Path) -> None:
+    for name, more in (
+        ("a", []),
+        ("b", ["--set", "retriever.model=popularity"]),
+        ("c", ["--set", "split.method=random"]),
+    ):
+        overrides = more if name == "b" else [*more, "--set", "retriever.iterations=3"]
+        text = config.read_text().replace("embedding_dim = 4\n", "") if name == "b" else config.read_text()
+        own = config.with_name(f"{name}.toml")
+        own.write_text(text)
+        document("train", own, "--out", tmp_path / name, *overrides)
+    page = tmp_path / "page.html"
+    found = document("compare", tmp_path / "a", tmp_path / "b", tmp_path / "c", "--html", page)
+    assert list(found["artifacts"]) == ["a", "b", "c"]
+    pairs = {(one["first"], one["second"]): one for one in found["comparisons"]}
+    same = pairs["a", "b"]
+    assert same["comparable"]
+    difference = same["figures"]["ndcg@10"]["difference"]
+    values = [
+        found["artifacts"][name]["report"]["models"][m]["ndcg@10"]["value"]
+        for name, m in (("a", "mf"), ("b", "popularity"))
+    ]
+    assert difference == pytest.approx(values[0] - values[1])
+    assert not pairs["a", "c"]["comparable"]
+    assert "fingerprints differ" in pairs["a", "c"]["why_not"]
+    assert "<html" in page.read_text()
+    shown = shortlist("compare", tmp_path / "a", tmp_path / "c")
+    assert "cannot be compared" in " ".join(shown.stdout.split())
+    alone = shortlist("compare", tmp_path / "a")
+    assert alone.returncode == 1
+    assert "at least two" in alone.stderr
+
+
+def test_describe_writes_the_page(config: Path, tmp_path: Path) -> None:
+    document("train", config, "--out", tmp_path / "a", "--set", "retriever.iterations=3")
+    assert (tmp_path / "a" / "report.html").read_text().startswith("<!doctype html>")
+    assert document("describe", tmp_path / "a", "--html", tmp_path / "card.html")["model"] == "mf"
+    assert (tmp_path / "card.html").is_file()
+    refused = shortlist("describe", tmp_path / "a", "--html", tmp_path / "nowhere" / "card.html")
+    assert refused.returncode == 1
+    assert "Cannot write the page" in refused.stderr
+
+
+def test_sampled_figures_only_by_name_and_with_a_warning(tmp_path: Path) -> None:
+    for part, days in (("train", range(6)), ("test", range(6, 7))):
+        rows = [f"{u},{(u % 2) + 2 * ((u + n * 5) % 12)},{n}" for u in range(40) for n in days]
+        (tmp_path / f"{part}.csv").write_text("user_id,item_id,day\n" + "\n".join(rows) + "\n")
+    taken = {u: {(u % 2) + 2 * ((u + n * 5) % 12) for n in range(7)} for u in range(40)}
+    pairs = [f"{u},{i}" for u in range(40) for i in range(24) if i not in taken[u]]
+    (tmp_path / "negatives.csv").write_text("user_id,item_id\n" + "\n".join(pairs) + "\n")
+    config = tmp_path / "run.toml"
+    plain = (
+        '[data.columns]\ntimestamp = "day"\n[split]\nmethod = "files"\ntrain = "train.csv"\ntest = "test.csv"\n'
+        '{negatives}[retriever]\nmodel = "mf"\nembedding_dim = 4\niterations = 3\n'
+        '[evaluation]\nk = [5]\nbaselines = ["popularity"]\n'
+    )
+    config.write_text(plain.format(negatives='negatives = "negatives.csv"\n'))
+    report = document("train", config, "--out", tmp_path / "given")
+    own = report["models"]["mf"]
+    assert {"hit_rate@5", "sampled_hit_rate@5"} <= set(own)
+    assert own["sampled_hit_rate@5"]["value"] >= own["hit_rate@5"]["value"]
+    assert any("do not keep the order of models" in note for note in report["notes"])
+    assert "sampled_hit_rate@5" in document("evaluate", tmp_path / "given", "--protocol", "sampled")["models"]["mf"]
+    full = document("evaluate", tmp_path / "given")
+    assert not any(name.startswith("sampled") for name in full["models"]["mf"])
+    assert not any("do not keep the order" in note for note in full["notes"])
+    config.write_text(plain.format(negatives=""))
+    document("train", config, "--out", tmp_path / "none")
+    refused = shortlist("evaluate", tmp_path / "none", "--protocol", "sampled")
+    assert refused.returncode == 1
+    assert "There are no given negatives" in refused.stderr
+
+
+def test_tune_finds_settings_that_train(config: Path, tmp_path: Path) -> None:
+    found = document("tune", config, "--trials", "3", "--set", "retriever.iterations=3")
+    out = tmp_path / "run.tune"
+    assert found["out"] == str(out)
+    assert found["select_on"] == "ndcg@10"
+    assert found["num_finished"] == len(found["trials"]) == 3
+    assert found["trials"][0]["parameters"]["retriever.iterations"] == 3
+    assert found["best"]["validation"] == max(one["validation"] for one in found["trials"])
+    report = document("train", out / "best.toml", "--out", tmp_path / "a")
+    assert report["num_queries"] == 40
+    shown = shortlist("tune", config, "--trials", "4", "--set", "retriever.iterations=3")
+    assert shown.returncode == 0
+    assert "going on after 3 finished trials" in shown.stderr
+    assert "4/4  trial 4" in shown.stderr
+    assert "4 trials, on validation" in shown.stdout
+    assert f"shortlist train {out / 'best.toml'}" in shown.stdout
+    refused = shortlist("tune", config, "--set", "seed=1")
+    assert refused.returncode == 1
+    assert "seed was 0, is now 1" in refused.stderr
+
+
 def test_recommend_similar_describe(demo_folder: Path) -> None:
     answer = document("recommend", demo_folder, "--history", "1,588,364,595,2081", "-k", "5", "--exclude", "551")
     assert [item["rank"] for item in answer["items"]] == [1, 2, 3, 4, 5]
@@ -80,7 +185,8 @@ def test_recommend_similar_describe(demo_folder: Path) -> None:
 
 
 def test_data(tmp_path: Path) -> None:
-    assert {one["name"] for one in document("data", "list")} == {"ml-latest-small", "ml-100k", "ml-1m"}
+    published = {"ml-latest-small", "ml-100k", "ml-1m", "ncf-ml-1m", "gowalla-lightgcn"}
+    assert {one["name"] for one in document("data", "list")} == published
     assert Path(document("data", "path", "ml-latest-small")["path"]).is_dir()
     missing = shortlist("data", "path", "ml-1m", SHORTLIST_DATA=str(tmp_path))
     assert (missing.returncode, missing.stdout) == (1, "")

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from shortlist.data.loading import load_dataset
-from shortlist.data.sources import KNOWN, folder_of
+from shortlist.data.sources import KNOWN, folder_of, published_splits
+from shortlist.data.splitting import split
 from shortlist.errors import DataError, SettingsError
 from shortlist.settings import Settings
 
@@ -47,3 +51,62 @@ def test_a_set_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 def test_every_set_states_its_licence() -> None:
     assert all(known.licence and known.files for known in KNOWN.values())
+
+
+def zipped(path: Path, text: str) -> None:
+    with gzip.open(path, "wt") as file:
+        file.write(text)
+
+
+def test_the_ncf_split_is_read_as_published(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A user's own test item among the negatives is taken out, and the published number of them is held."""
+    folder = tmp_path / "ncf-ml-1m"
+    folder.mkdir()
+    train = {
+        "u": [0, 0, 1, 1],
+        "i": [5, 6, 5, 7],
+        "rating": [3, 4, 5, 1],
+        "timestamp": [10, None, 12, 13],
+        "chron_pos": [0, 1, 0, 1],
+    }
+    pq.write_table(
+        pa.table({**train, "timestamp_lo": [10, 11, 12, 13], "timestamp_hi": [10, 12, 12, 13]}),
+        folder / "ml-1m.train.parquet",
+    )
+    zipped(folder / "ml-1m.test.rating.gz", "0\t7\t5\t20\n1\t8\t2\t21\n")
+    zipped(folder / "ml-1m.test.negative.gz", "(0,7)\t8\t7\n(1,8)\t6\n")
+    monkeypatch.setenv("SHORTLIST_DATA", str(tmp_path))
+    settings = Settings.from_dict({"data": {"dataset": "ncf-ml-1m"}})
+    with pytest.raises(AssertionError, match="1 negatives are their user's own test item, 156 expected"):
+        load_dataset(settings)
+    monkeypatch.setattr(published_splits, "_OWN_ITEM_AMONG_NEGATIVES", 1)
+    data = load_dataset(settings)
+    parts = split(data, settings.split)
+    assert parts.test.negatives is not None
+    ids = data.items.ids_of
+    asked = {
+        data.users.id(u): (
+            ids(parts.test.targets.row(q)),
+            ids(parts.test.negatives.row(q)),
+            ids(parts.test.seen.row(q)),
+        )
+        for q, u in enumerate(parts.test.user_idx)
+    }
+    assert asked == {0: ([7], [8], [5, 6]), 1: ([8], [6], [5, 7])}
+    assert ids(parts.valid.targets.values) == [6, 7], "validation is each user's last of train"
+
+
+def test_gowalla_is_read_as_published(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    folder = tmp_path / "gowalla-lightgcn"
+    folder.mkdir()
+    zipped(folder / "train.txt.gz", "0 0 1 2 3\n1 2 3 4 0\n")
+    zipped(folder / "test.txt.gz", "0 4\n1 1\n")
+    monkeypatch.setenv("SHORTLIST_DATA", str(tmp_path))
+    data = load_dataset(Settings.from_dict({"data": {"dataset": "gowalla-lightgcn"}}))
+    assert data.parts is not None
+    assert (data.num_users, data.num_items, data.parts.tolist().count(1)) == (2, 5, 2)
+
+
+def test_a_single_table_has_no_files() -> None:
+    with pytest.raises(SettingsError, match=r'method = "files": ml-latest-small is one table, without parts'):
+        load_dataset(Settings.from_dict({"data": {"dataset": "ml-latest-small"}, "split": {"method": "files"}}))

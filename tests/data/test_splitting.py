@@ -96,7 +96,7 @@ def pairs(users: Any, items: Any) -> set[tuple[int, int]]:
 def test_files_keep_the_given_parts() -> None:
     train = pa.table({"user_id": [1, 1, 2, 2], "item_id": [10, 20, 10, 30]})
     valid = pa.table({"user_id": [1], "item_id": [30]})
-    test = pa.table({"user_id": [1, 2, 2], "item_id": [40, 20, 10]})  # (2, 10) was seen: no target
+    test = pa.table({"user_id": [1, 2], "item_id": [40, 20]})
     data = prepare({"train": train, "valid": valid, "test": test})
     parts = split(data, SplitSettings(method="files", train="t", valid="v", test="s"))
     answers = {data.users.id(u): ids(data, parts.test.targets.row(q)) for q, u in enumerate(parts.test.user_idx)}

@@ -65,6 +65,21 @@ def test_fold_in_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_allclose(model.fold_in(log), whole, atol=1e-6)
 
 
+def test_fold_in_is_what_a_dense_solver_says() -> None:
+    """Histories shorter and longer than the vectors take different roads to the same answer."""
+    rng, dim = np.random.default_rng(0), 16
+    items = rng.normal(0, 0.3, (60, dim)).astype(np.float32)
+    items[:, 0] = 0  # α0 HᵀH has no inverse
+    log = Ragged.from_rows([rng.permutation(60)[:length] for length in (1, 2, 15, 16, 17, 40, 60, 3, 0)])
+    settings = MFSettings(embedding_dim=dim, regularization=0.002, unobserved_weight=0.1)
+    found = MatrixFactorization(items, settings).fold_in(log)
+    for row, vector in enumerate(found):
+        v, h = items[log.row(row)].astype(np.float64), items.astype(np.float64)
+        ridge = 0.002 * (len(v) + 0.1 * 60)
+        expected = np.linalg.solve(v.T @ v + 0.1 * h.T @ h + ridge * np.eye(dim), v.sum(axis=0))
+        np.testing.assert_allclose(vector, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_an_item_counts_once_and_nothing_is_zero() -> None:
     model = MatrixFactorization.fit(random_log(), 30, MFSettings(embedding_dim=4, iterations=2))
     vectors = model.fold_in(Ragged.from_rows([[3, 4], [3, 3, 4, 4], []]))

@@ -154,8 +154,11 @@ def test_an_existing_user_and_the_report(browser: Any, address: str) -> None:
     wait(browser, lambda: listed(browser), "the list")
     shot(browser, "user")
     browser.get(f"{address}/#/report")
-    wait(browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, "tr[data-model]")) == 3, "three models")
-    shot(browser, "report")
+    wait(browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, "tr[data-model]")) == 6, "six models")
+    shot(browser, "report-tab")
+    assert errors(browser) == []
+    browser.get(f"{address}/report")
+    wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "main section svg"), "the full report")
     assert errors(browser) == []
 
 

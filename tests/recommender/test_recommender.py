@@ -155,7 +155,14 @@ def test_offline_equals_online(demo: Recommender) -> None:
 def test_evaluated_again_it_gives_its_report(demo: Recommender) -> None:
     assert demo.report is not None
     again = evaluate_again(demo)
-    assert list(again.models) == ["softmax_dnn", "popularity", "mf"]
+    assert list(again.models) == [
+        "softmax_dnn",
+        "popularity",
+        "recent_popularity",
+        "item_knn",
+        "ease",
+        "mf",
+    ]
     for model, figures in demo.report.models.items():
         for name, figure in figures.items():
             assert again.models[model][name]["value"] == pytest.approx(figure["value"], abs=2e-3), (

@@ -91,7 +91,11 @@ def test_similar(client: TestClient) -> None:
 
 
 def test_report_and_health(client: TestClient) -> None:
-    assert list(client.get("/v1/report").json()["models"]) == ["softmax_dnn", "popularity", "mf"]
+    models = ["softmax_dnn", "popularity", "recent_popularity", "item_knn", "ease", "mf"]
+    assert list(client.get("/v1/report").json()["models"]) == models
+    page = client.get("/report")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "Content-Security-Policy" in page.text
     assert client.get("/healthz").json() == {"status": "ok"}
     assert client.get("/readyz").json()["items"] == 9066
 

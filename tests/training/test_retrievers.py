@@ -10,7 +10,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.splitting import split
 from shortlist.settings import Settings
 from shortlist.training import retrievers
-from shortlist.training.retrievers import fit_baseline, fit_retriever
+from shortlist.training.retrievers import fit_retriever
 
 SMALL = {
     "retriever": {"embedding_dim": 4, "hidden_dims": [8]},
@@ -58,10 +58,3 @@ def test_a_killed_run_goes_on_from_its_checkpoint(world: Dataset, settings: Sett
     again = fit_retriever(world, parts, settings, checkpoint_folder=tmp_path)  # has nothing left to do
     for one in (first, again):
         np.testing.assert_array_equal(one.retriever.encode_items(), whole.encode_items())
-
-
-def test_the_mf_row_is_the_best_of_its_trials_on_validation(world: Dataset, settings: Settings) -> None:
-    selected = fit_baseline("mf", world, split(world, settings.split), settings).selected
-    assert selected["trials"] == 3
-    assert selected["selected_on"] == "validation ndcg@10"
-    assert {name: selected[name] for name in retrievers.MF_TRIALS[0]} in retrievers.MF_TRIALS[:3]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from shortlist.cli import data, describe, evaluate, recommend, serve, similar, train
+from shortlist.cli import compare, data, describe, evaluate, recommend, serve, similar, train, tune
 
 app = typer.Typer(
     help="From a log of interactions to a live list of recommendations.",
@@ -16,10 +16,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("train")(train.train)
+app.command("tune")(tune.tune)
 app.command("evaluate")(evaluate.evaluate)
 app.command("recommend")(recommend.recommend)
 app.command("similar")(similar.similar)
 app.command("describe")(describe.describe)
+app.command("compare")(compare.compare)
 app.command("serve")(serve.serve)
 app.add_typer(data.app, name="data")
 

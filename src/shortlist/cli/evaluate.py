@@ -12,16 +12,21 @@ from shortlist.cli.output import JsonFlag, out, print_json
 
 def evaluate(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Artifact.")],
-    protocol: Annotated[str, typer.Option(help="full: every item of the corpus competes.")] = "full",
+    protocol: Annotated[
+        str,
+        typer.Option(
+            help="full: every item of the corpus competes; sampled: figures among given negatives beside it, with a warning."
+        ),
+    ] = "full",
     json: JsonFlag = False,
 ) -> None:
     """Measure an artifact again, through the serving path."""
-    if protocol != "full":
-        raise typer.BadParameter(f"expected full, got {protocol!r}", param_hint="--protocol")
+    if protocol not in ("full", "sampled"):
+        raise typer.BadParameter(f"expected full or sampled, got {protocol!r}", param_hint="--protocol")
     from shortlist.recommender.artifact import load
     from shortlist.recommender.evaluation import evaluate as run
 
-    report = run(load(folder))
+    report = run(load(folder), protocol)
     if json:
         print_json(report.to_dict())
     else:

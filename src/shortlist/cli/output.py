@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from shortlist.errors import ArtifactError
 from shortlist.recommender.query import Recommendation
 
 JsonFlag = Annotated[
@@ -31,6 +33,19 @@ def err() -> Console:
 def print_json(document: Any) -> None:
     """Exactly one document."""
     print(json.dumps(document, ensure_ascii=False))
+
+
+def write_page(path: Path, page: str, console: Console) -> None:
+    """Write a page, whole or not at all, and say where it is."""
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_text(page, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise ArtifactError(
+            f"Cannot write the page {path}: {error.strerror}. Check the folder and permissions."
+        ) from None
+    console.print(f"report: {path}", style="dim")
 
 
 def item_table(items: Sequence[Recommendation], title: str) -> Table:

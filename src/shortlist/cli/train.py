@@ -31,6 +31,12 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one setting; repeatable."),
     ] = None,
+    seeds: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Train with so many seeds on the same split; the best on validation is kept, all are reported."
+        ),
+    ] = 1,
     json: JsonFlag = False,
     help_settings: Annotated[  # noqa: ARG001 - the callback acts
         bool,
@@ -45,10 +51,10 @@ def train(
     require_training_packages()
     from shortlist.training.run import train as run
 
-    recommender = run(settings, out_dir, err())
+    recommender = run(settings, out_dir, err(), seeds)
     assert recommender.report is not None
     if json:
         print_json(recommender.report.to_dict())
         return
     out().print(recommender.report.table())
-    out().print(f"artifact: {out_dir}   try: shortlist serve {out_dir}", style="dim")
+    out().print(f"artifact: {out_dir}   report: {out_dir}/report.html   try: shortlist serve {out_dir}", style="dim")

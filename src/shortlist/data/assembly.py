@@ -7,14 +7,17 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from shortlist.data.dataset import Dataset
 from shortlist.data.features import Column, FeatureSpec, Schema, Side, plain_column
 from shortlist.data.interactions import Interactions
+from shortlist.data.ragged import Ragged, distinct
 from shortlist.data.summary import DataSummary
 from shortlist.data.tables import ROW
 from shortlist.data.vocabulary import Vocabulary
+from shortlist.errors import DataError
 from shortlist.settings import DataSettings, FeatureSettings, FeaturesSettings
 
 PART = "_part"  # which of several interaction files a row came from
@@ -30,6 +33,7 @@ def assemble(
     features: FeaturesSettings,
     rows_read: int,
     dropped: Mapping[str, int],
+    negatives: pa.Table | None = None,
 ) -> Dataset:
     """Fit the features, encode them, and put everything into aligned arrays.
 
@@ -39,6 +43,7 @@ def assemble(
         feature_tables: ``user`` and ``item`` tables in plain form, one row an id.
         settings, features: of the run.
         rows_read, dropped: for the summary.
+        negatives: pairs of ``user_id`` and ``item_id``.
     """
 
     def numpy(name: str, dtype: Any) -> NDArray[Any]:
@@ -84,9 +89,10 @@ def assemble(
     display = feature_tables["item"].drop_columns(["_idx"])
     if settings.columns.title:
         display = display.rename_columns(["title" if c == settings.columns.title else c for c in display.column_names])
+    users, items = Vocabulary(user_ids, "user"), Vocabulary(item_ids, "item")
     return Dataset(
-        users=Vocabulary(user_ids, "user"),
-        items=Vocabulary(item_ids, "item"),
+        users=users,
+        items=items,
         interactions=interactions,
         schema=Schema(tuple(specs)),
         user_features=encoded["user"],
@@ -96,7 +102,27 @@ def assemble(
         has_time=has_time,
         parts=numpy(PART, np.int8) if PART in table.column_names else None,
         summary=DataSummary.of(interactions, len(item_ids), has_time, rows_read, dropped),
+        negatives=None if negatives is None else _by_user(negatives, users, items),
     )
+
+
+def _by_user(pairs: pa.Table, users: Vocabulary, items: Vocabulary) -> Ragged:
+    """Item indices of every user, each item once."""
+    rows = []
+    for name, vocabulary in (("user_id", users), ("item_id", items)):
+        ids = pairs.column(name).combine_chunks()
+        # as text, because ids of a text file become integers only after they are read
+        found = pc.fill_null(pc.index_in(ids.cast(pa.string()), vocabulary.ids.cast(pa.string())), -1).to_numpy()
+        unknown = np.flatnonzero(found < 0)
+        if len(unknown):
+            examples = ", ".join(f"{ids[int(i)].as_py()!r} (row {i})" for i in unknown[:3])
+            raise DataError(
+                f"negatives: {len(unknown):,} rows name {vocabulary.kind}s that stand in no interaction, such as {examples}. "
+                "Give ids of the training or test part."
+            )
+        rows.append(found.astype(np.int64))
+    keys = distinct(rows[0] * len(items) + rows[1])
+    return Ragged.from_row_of_value((keys % len(items)).astype(np.int32), keys // len(items), len(users))
 
 
 def _chunk(table: pa.Table, name: str) -> pa.Array:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from shortlist.data.features import FeatureTable, Schema
 from shortlist.data.interactions import Interactions
+from shortlist.data.ragged import Ragged
 from shortlist.data.summary import DataSummary
 from shortlist.data.vocabulary import Vocabulary
 
@@ -30,6 +31,7 @@ class Dataset:
         has_time: whether interactions carry a time (else their order in the source counts).
         parts: [n] which of several given files a row came from, in their order; None for one file.
         summary: counts, and what was dropped.
+        negatives: items given to be ranked with each user's test targets, one row a user; None: none are given.
     """
 
     users: Vocabulary
@@ -43,6 +45,7 @@ class Dataset:
     has_time: bool
     parts: NDArray[np.int8] | None
     summary: DataSummary
+    negatives: Ragged | None = None
 
     @property
     def num_users(self) -> int:

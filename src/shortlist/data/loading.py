@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from shortlist.data.dataset import Dataset
 from shortlist.data.preparation import prepare
 from shortlist.data.sources import folder_of, known_dataset
@@ -20,8 +22,8 @@ def load_dataset(settings: Settings) -> Dataset:
     9066
     """
     data, split = settings.data, settings.split
-    if split.method == "files":
-        return prepare(_split_files(settings), data.users, data.items, data, settings.features)
+    if split.method == "files" and data.dataset is None:
+        return prepare(_split_files(settings), data.users, data.items, data, settings.features, split.negatives)
     if (data.dataset is None) == (data.interactions is None):
         raise SettingsError(
             '[data] needs either interactions = "FILE" or dataset = "NAME" (see `shortlist data list`); '
@@ -29,12 +31,18 @@ def load_dataset(settings: Settings) -> Dataset:
         )
     if data.dataset is not None:
         tables = known_dataset(data.dataset).tables(folder_of(data.dataset))
+        if split.method == "files" and not isinstance(tables.interactions, Mapping):
+            raise SettingsError(
+                f'[split] method = "files": {data.dataset} is one table, without parts. Choose another method, or give train and '
+                "test as files instead of [data] dataset."
+            )
         return prepare(
             tables.interactions,
             data.users or tables.users,
             data.items or tables.items,
             data,
             settings.features,
+            split.negatives or tables.negatives,
         )
     return prepare(data.interactions, data.users, data.items, data, settings.features)
 

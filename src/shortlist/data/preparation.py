@@ -36,6 +36,7 @@ def prepare(
     items: Source | None = None,
     settings: DataSettings | None = None,
     features: FeaturesSettings | None = None,
+    negatives: Source | None = None,
 ) -> Dataset:
     """Read tables into a frozen ``Dataset``.
 
@@ -44,6 +45,7 @@ def prepare(
         users, items: feature tables, one row an id.
         settings: columns, conditions, rules.
         features: which columns are features.
+        negatives: items to be ranked with each user's test targets, one row a pair of user and item.
 
     Raises:
         DataError, ConditionError: see the module's steps.
@@ -68,9 +70,10 @@ def prepare(
                 reader, items, settings.columns.item_id, item_ids, features.item, titles, "items"
             ),
         }
+        given = None if negatives is None else _negatives(reader, negatives, settings)
     if is_text(interactions):
         user_ids, item_ids = _numbers_where_all_are(user_ids), _numbers_where_all_are(item_ids)
-    return assemble(table, user_ids, item_ids, feature_tables, settings, features, rows_read, dropped)
+    return assemble(table, user_ids, item_ids, feature_tables, settings, features, rows_read, dropped, given)
 
 
 def _open_interactions(
@@ -79,11 +82,19 @@ def _open_interactions(
     ids = (settings.columns.user_id, settings.columns.item_id)
     if not isinstance(source, Mapping):
         return reader.open(source, "interactions", ids)
-    parts = [
-        reader.open(one, f"interactions ({part})", ids).with_columns(nw.lit(number).alias(PART))
-        for number, (part, one) in enumerate(source.items())
-    ]
-    return nw.concat(parts, how="vertical")
+    parts = [reader.open(one, f"interactions ({part})", ids) for part, one in source.items()]
+    common = set.intersection(*(set(part.collect_schema().names()) for part in parts))
+    return nw.concat(
+        [_wide_numbers(part, common).with_columns(nw.lit(number).alias(PART)) for number, part in enumerate(parts)],
+        how="vertical",
+    )
+
+
+def _wide_numbers(part: nw.LazyFrame[Any], columns: set[str]) -> nw.LazyFrame[Any]:
+    """The columns all parts have, numbers in their widest form: one file's integers may be narrower than another's."""
+    schema = part.collect_schema()
+    wide = {name: nw.Int64 if schema[name].is_integer() else nw.Float64 for name in schema if schema[name].is_numeric()}
+    return part.select(nw.col(name).cast(wide[name]) if name in wide else nw.col(name) for name in sorted(columns))
 
 
 def _roles(log: nw.LazyFrame[Any], settings: DataSettings, features: FeaturesSettings) -> nw.LazyFrame[Any]:
@@ -202,6 +213,14 @@ def _check_missing(log: nw.LazyFrame[Any], needed: Sequence[str], settings: Data
             'Correct the table, or set [data] missing = "drop" to leave such rows out (the summary counts them).'
         )
     return missing
+
+
+def _negatives(reader: TableReader, source: Source, settings: DataSettings) -> pa.Table:
+    """Columns ``user_id`` and ``item_id``."""
+    ids = (settings.columns.user_id, settings.columns.item_id)
+    table = reader.open(source, "negatives", ids)
+    require_columns(table, ids, "negatives")
+    return table.select(nw.col(ids[0]).alias("user_id"), nw.col(ids[1]).alias("item_id")).collect("pyarrow").to_arrow()
 
 
 def _count(frame: nw.LazyFrame[Any]) -> int:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shortlist.data import leakage
 from shortlist.data.dataset import Dataset
 from shortlist.data.features import take_rows
 from shortlist.data.interactions import Interactions
@@ -34,12 +35,14 @@ class Holdout:
         user_idx: [Q] whose queries they are.
         seen: items taken out of the candidates (all rows empty where seen items are kept).
         targets: at least one item a query, none of them seen.
+        negatives: items given to be ranked with the targets, none of them a target or seen; None: none are given.
     """
 
     queries: QueryBatch
     user_idx: NDArray[np.int32]
     seen: Ragged
     targets: Ragged
+    negatives: Ragged | None = None
 
     def __len__(self) -> int:
         return len(self.user_idx)
@@ -73,7 +76,7 @@ def split(dataset: Dataset, settings: SplitSettings, seed: int = 0) -> Split:
         seed: of the random choices (``by_user``, ``random``).
 
     Raises:
-        DataError: a part would be empty.
+        DataError: a part would be empty, or the test part leaks into what models know (``shortlist.data.leakage``).
     """
     log = dataset.interactions
     if settings.method == "last_out":
@@ -83,10 +86,11 @@ def split(dataset: Dataset, settings: SplitSettings, seed: int = 0) -> Split:
     elif settings.method == "by_user":
         parts = _by_user(log, settings, np.random.default_rng(seed))
     else:
-        parts = _by_part(log, _assignment(dataset, settings, np.random.default_rng(seed)))
+        parts = _by_part(dataset, settings, _assignment(dataset, settings, np.random.default_rng(seed)))
+    leakage.refuse_features_of_the_future(dataset, parts.train_and_valid)
     train = log.take(parts.train)
     valid = _holdout(dataset, *parts.valid, keep_seen=settings.seen == "keep")
-    test = _holdout(dataset, *parts.test, keep_seen=settings.seen == "keep")
+    test = _with_negatives(_holdout(dataset, *parts.test, keep_seen=settings.seen == "keep"), dataset, settings)
     for name, size in (
         ("training part", len(train)),
         ("validation part", len(valid)),
@@ -191,35 +195,74 @@ def _by_user(log: Interactions, settings: SplitSettings, rng: np.random.Generato
 
 def _assignment(dataset: Dataset, settings: SplitSettings, rng: np.random.Generator) -> NDArray[np.int8]:
     """Part of every row: 0 train, 1 valid, 2 test."""
-    n = len(dataset.interactions)
+    log = dataset.interactions
     if settings.method == "random":
-        shares = [
-            1 - settings.valid_fraction - settings.test_fraction,
-            settings.valid_fraction,
-            settings.test_fraction,
-        ]
-        order = rng.permutation(n)
-        part = np.empty(n, dtype=np.int8)
-        part[order] = np.searchsorted(np.cumsum(shares)[:2] * n, np.arange(n), side="right")
-        return part
+        place = _random_place(log, settings, rng)
+        first_test, first_valid = 1 - settings.test_fraction, 1 - settings.test_fraction - settings.valid_fraction
+        return ((place >= first_valid).astype(np.int8) + (place >= first_test)).astype(np.int8)
     if dataset.parts is None:
         raise DataError('[split] method = "files" needs a data set that was read from the files of its parts.')
     if settings.valid:
         return dataset.parts
     part = np.where(dataset.parts == 0, 0, 2).astype(np.int8)
     train = np.flatnonzero(part == 0)
-    part[rng.choice(train, size=round(settings.valid_fraction * len(train)), replace=False)] = 1
+    if settings.validation == "last_out":
+        # what comes after a user's last positive of train is no history of it: it is held out with it
+        positives = train[log.liked[train]]
+        last = np.full(log.num_users, len(log), dtype=np.int64)
+        last[log.user_idx[positives]] = positives
+        part[train] = train >= last[log.user_idx[train]]
+    else:
+        part[train] = _random_place(log.take(train), settings, rng) >= 1 - settings.valid_fraction
     return part
 
 
-def _by_part(log: Interactions, part: NDArray[np.int8]) -> _Parts:
-    train, before_test = part == 0, part <= 1
+def _random_place(log: Interactions, settings: SplitSettings, rng: np.random.Generator) -> NDArray[np.float64]:
+    """A place in [0, 1) for every row, evenly spread: over all rows, or over every user's."""
+    order = rng.permutation(len(log))
+    place = np.empty(len(log))
+    if settings.stratify == "none":
+        place[order] = np.arange(len(log)) / max(len(log), 1)
+        return place
+    order = order[np.argsort(log.user_idx[order], kind="stable")]
+    counts = np.diff(log.offsets)[log.user_idx]
+    place[order] = (np.arange(len(log)) - log.offsets[:-1][log.user_idx]) / counts
+    return place
+
+
+def _by_part(dataset: Dataset, settings: SplitSettings, part: NDArray[np.int8]) -> _Parts:
+    log = dataset.interactions
+    train, before_test, notes = part == 0, part <= 1, {}
+    if settings.method == "files":
+        leakage.refuse_overlap(dataset, part, same_time_only=settings.seen == "keep")
+        if settings.later_history == "allow":
+            notes["later_history"] = "allow"
+        elif dataset.has_time:
+            leakage.refuse_later_history(dataset, before_test & log.in_history, (part == 2) & log.liked)
     return _Parts(
         train,
         before_test,
         (train, train, (part == 1) & log.liked),
         (before_test, before_test, (part == 2) & log.liked),
-        {},
+        notes,
+    )
+
+
+def _with_negatives(holdout: Holdout, dataset: Dataset, settings: SplitSettings) -> Holdout:
+    """The given negatives of each query, without its targets and what it has seen."""
+    if settings.method != "files" or dataset.negatives is None:
+        return holdout
+    given = dataset.negatives.take(holdout.user_idx)
+    if not given.lengths.all():
+        user = dataset.users.id(int(holdout.user_idx[np.flatnonzero(given.lengths == 0)[0]]))
+        raise DataError(
+            f"negatives: {int((given.lengths == 0).sum()):,} of {len(holdout):,} test users have none, such as user "
+            f"{user!r}. Give every test user its items, or leave [split] negatives out."
+        )
+    key = given.row_of_value * dataset.num_items + given.values
+    taken = holdout.targets.concat_rows(holdout.seen)
+    return replace(
+        holdout, negatives=given.where(~is_among(key, taken.row_of_value * dataset.num_items + taken.values))
     )
 
 

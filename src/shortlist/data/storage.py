@@ -36,6 +36,8 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
     columns |= {} if dataset.parts is None else {"part": dataset.parts}
     columns |= {_CONTEXT + name: _to_arrow(column) for name, column in log.context.items()}
     pq.write_table(pa.table(columns), folder / "interactions.parquet")
+    if dataset.negatives is not None:
+        pq.write_table(pa.table({"item_idx": _to_arrow_lists(dataset.negatives)}), folder / "negatives.parquet")
     schema = {**dataset.schema.to_dict(), "has_time": dataset.has_time, "summary": dataset.summary.to_dict()}
     (folder / "schema.json").write_text(json.dumps(schema, indent=1, ensure_ascii=False), encoding="utf-8")
 
@@ -60,6 +62,9 @@ def load_saved_dataset(folder: Path) -> Dataset:
         value=columns["value"].to_numpy() if "value" in columns else None,
         context=context,
     )
+    negatives = None
+    if (folder / "negatives.parquet").is_file():
+        negatives = _from_arrow_lists(pq.read_table(folder / "negatives.parquet").column("item_idx"))
     user_table, item_table = user_table.drop_columns(["id"]), item_table.drop_columns(["id"])
 
     def encoded(side: Side, source: pa.Table) -> dict[str, Column]:
@@ -77,6 +82,7 @@ def load_saved_dataset(folder: Path) -> Dataset:
         has_time=values["has_time"],
         parts=columns["part"].to_numpy() if "part" in columns else None,
         summary=DataSummary(**values["summary"]),
+        negatives=negatives,
     )
 
 
@@ -90,7 +96,7 @@ def _to_arrow(column: Column) -> pa.Array:
         return pa.array(column.values)
     if isinstance(column, CategoryColumn):
         return pa.array(column.codes)
-    return pa.LargeListArray.from_arrays(pa.array(column.codes.offsets), pa.array(column.codes.values))
+    return _to_arrow_lists(column.codes)
 
 
 def _from_arrow(array: pa.ChunkedArray, kind: str) -> Column:
@@ -98,6 +104,13 @@ def _from_arrow(array: pa.ChunkedArray, kind: str) -> Column:
         return NumberColumn(array.to_numpy())
     if kind == "category":
         return CategoryColumn(array.to_numpy())
+    return TagsColumn(_from_arrow_lists(array))
+
+
+def _to_arrow_lists(rows: Ragged) -> pa.Array:
+    return pa.LargeListArray.from_arrays(pa.array(rows.offsets), pa.array(rows.values))
+
+
+def _from_arrow_lists(array: pa.ChunkedArray) -> Ragged:
     lists = array.combine_chunks()
-    lengths = np.diff(lists.offsets.to_numpy())
-    return TagsColumn(Ragged.from_lengths(lists.flatten().to_numpy(), lengths))
+    return Ragged.from_lengths(lists.flatten().to_numpy(), np.diff(lists.offsets.to_numpy()))

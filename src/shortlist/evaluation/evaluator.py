@@ -1,36 +1,28 @@
 """Asks the queries of a holdout and measures the answers, over the whole corpus.
 
-Candidates are never sampled: every allowed item competes with every target.
+Candidates are never sampled: every allowed item competes with every target. The lists that are judged come from the
+index that serves, under the same filters: what is measured is what is shown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shortlist.data.ragged import Ragged, distinct
+from shortlist.data.ragged import Ragged
 from shortlist.data.splitting import Holdout
-from shortlist.evaluation.metrics import DEFINITIONS, METRICS
+from shortlist.errors import EvaluationError
+from shortlist.evaluation import beyond_accuracy
+from shortlist.evaluation.background import Background
+from shortlist.evaluation.metrics import DEFINITIONS, METRICS, PerQuery, auc
+from shortlist.evaluation.statistics import Figure, figures
 from shortlist.models.base import Retriever
-from shortlist.retrieval import Candidates, ExactIndex
+from shortlist.retrieval import Candidates, ExactIndex, Vectors
 
-_RESAMPLES = 1000
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One metric: mean over queries and its 95 % bootstrap interval."""
-
-    value: float
-    low: float
-    high: float
-
-    def to_dict(self) -> dict[str, float]:
-        """As in the report."""
-        return {"value": self.value, "low": self.low, "high": self.high}
+_BY_RECORD = ("top_k_accuracy",)  # averaged over (query, target) records instead of queries
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,83 +30,125 @@ class Evaluation:
     """What one model did on one holdout.
 
     Args:
+        holdout: the queries and their targets.
         ranks: of every target, one row a query.
-        recommended: distinct items in anyone's first k, by k.
+        lists: [Q, max k] the list each query gets, −1 where it is shorter.
+        num_candidates: [Q] items that were allowed.
         num_items: size of the corpus.
         ks: list lengths.
+        background: what the training data says of items; None: accuracy only.
     """
 
+    holdout: Holdout
     ranks: Ragged
-    recommended: Mapping[int, int]
+    lists: NDArray[np.int32]
+    num_candidates: NDArray[np.int64]
     num_items: int
     ks: Sequence[int]
+    background: Background | None = None
 
-    def per_query(self, metric: str, k: int) -> NDArray[np.float64]:
-        """One value a query."""
-        return METRICS[metric](self.ranks, k)
+    def per_query(self, metric: str, k: int = 0) -> PerQuery:
+        """One value a query; NaN where it does not apply. ``auc`` looks at no k."""
+        if metric in METRICS:
+            return METRICS[metric](self.ranks, k)
+        if metric == "auc":
+            return auc(self.ranks, self.num_candidates)
+        known, history = self.background, self.holdout.queries.liked
+        assert known is not None, f"{metric} needs a background"
+        if metric == "popularity":
+            return beyond_accuracy.popularity(self.lists, k, known.share)
+        if metric == "popularity_lift":
+            return beyond_accuracy.popularity_lift(self.lists, k, known.share, history)
+        if metric == "novelty":
+            return beyond_accuracy.novelty(self.lists, k, known.share, known.num_users)
+        if metric == "serendipity":
+            return beyond_accuracy.serendipity(self.ranks, known.obvious_ranks, k)
+        if metric == "diversity":
+            return beyond_accuracy.intra_list_diversity(self.lists, k, known.tags)
+        assert metric == "miscalibration", metric
+        return beyond_accuracy.miscalibration(self.lists, k, known.tags, history)
 
-    def mean(self, metric: str, k: int) -> float:
+    def mean(self, metric: str, k: int = 0) -> float:
         """Mean of one metric; ``top_k_accuracy`` over records, the others over queries."""
-        return float(np.average(self.per_query(metric, k), weights=self._weights(metric)))
+        values = self.per_query(metric, k)
+        present = np.isfinite(values)
+        return float(np.average(values[present], weights=self._weights(metric)[present])) if present.any() else np.nan
 
     def figures(self, seed: int = 0) -> dict[str, Figure]:
-        """All metrics at all k with intervals, and coverage (of the whole list set, so without one)."""
-        names = [(metric, k) for metric in METRICS for k in self.ks]
+        """All metrics at all k with intervals; coverage and Gini judge all lists together and so have none."""
+        names = [(metric, k) for metric in METRICS for k in self.ks] + [("auc", 0)]
+        if self.background is not None:
+            names += [(metric, k) for metric in self.background.metrics for k in self.ks]
         values = np.stack([self.per_query(*name) for name in names], axis=1)
         weights = np.stack([self._weights(metric) for metric, _ in names], axis=1)
-        # Poisson bootstrap: each query counts Poisson(1) times in a resample
-        counts = np.random.default_rng(seed).poisson(1.0, (_RESAMPLES, len(values))).astype(np.float32)
-        resampled = (counts @ (values * weights)) / np.maximum(counts @ weights, 1e-12)
-        low, high = np.quantile(resampled, [0.025, 0.975], axis=0)
-        figures = {
-            f"{metric}@{k}": Figure(self.mean(metric, k), float(low[i]), float(high[i]))
-            for i, (metric, k) in enumerate(names)
-        }
+        found = dict(zip((figure_name(*name) for name in names), figures(values, weights, seed), strict=True))
         for k in self.ks:
-            share = self.recommended[k] / self.num_items
-            figures[f"coverage@{k}"] = Figure(share, share, share)
-        return figures
+            for metric, function in (("coverage", beyond_accuracy.coverage), ("gini", beyond_accuracy.gini)):
+                value = function(self.lists, k, self.num_items)
+                found[figure_name(metric, k)] = Figure(value, value, value)
+        return found
 
     def _weights(self, metric: str) -> NDArray[np.float64]:
-        if metric == "top_k_accuracy":
-            return self.ranks.lengths.astype(np.float64)
-        return np.ones(len(self.ranks))
+        return (self.ranks.lengths if metric in _BY_RECORD else np.ones(len(self.ranks))).astype(np.float64)
 
 
-def evaluate(retriever: Retriever, holdout: Holdout, ks: Sequence[int]) -> Evaluation:
-    """Rank every target of every query among all allowed items.
+def evaluate(
+    retriever: Retriever, holdout: Holdout, ks: Sequence[int], background: Background | None = None
+) -> Evaluation:
+    """Answer every query as serving would, and rank every target among all allowed items.
 
     Args:
         retriever: any retriever; a saved one answers exactly as it serves.
         holdout: queries and targets.
         ks: list lengths; none longer than the corpus counts for more than the corpus.
+        background: for what goes beyond accuracy.
+
+    Raises:
+        EvaluationError: a vector is not finite. (No comparison with NaN holds, so that such a model would seem
+            perfect.)
     """
-    index, candidates = ExactIndex(retriever.encode_items()), Candidates(holdout.seen)
-    vectors = retriever.encode_queries(holdout.queries)
-    ranks = Ragged(index.ranks(vectors, holdout.targets, candidates), holdout.targets.offsets)
-    lists = index.search(vectors, max(ks), candidates)
-    recommended = {k: len(distinct(np.concatenate([one.item_idx[:k] for one in lists]))) for k in ks}
-    return Evaluation(ranks, recommended, len(index), tuple(ks))
+    index, vectors = ExactIndex(retriever.encode_items()), _encoded(retriever, holdout)
+    examined = index.examine(vectors, max(ks), holdout.targets, Candidates(holdout.seen))
+    return Evaluation(
+        holdout, examined.ranks, examined.item_idx, examined.num_candidates, len(index), tuple(ks), background
+    )
 
 
 def validation_figure(retriever: Retriever, holdout: Holdout, select_on: str) -> float:
-    """One figure such as ``ndcg@10``, without lists and intervals: cheap enough for every epoch."""
+    """One figure such as ``ndcg@10``, without lists and intervals: cheap enough for every epoch.
+
+    Raises:
+        EvaluationError: see ``evaluate``.
+    """
     metric, k = select_on.split("@")
-    index, vectors = ExactIndex(retriever.encode_items()), retriever.encode_queries(holdout.queries)
-    ranks = index.ranks(vectors, holdout.targets, Candidates(holdout.seen))
-    return float(METRICS[metric](Ragged(ranks, holdout.targets.offsets), int(k)).mean())
+    index = ExactIndex(retriever.encode_items())
+    ranks = index.ranks(_encoded(retriever, holdout), holdout.targets, Candidates(holdout.seen))
+    return float(METRICS[metric](ranks, int(k)).mean())
 
 
-def definitions(ks: Sequence[int]) -> dict[str, str]:
+def definitions(ks: Sequence[int], background: Background | None = None) -> dict[str, str]:
     """What each reported figure means, by its name in the report."""
-    return {f"{name}@{k}": text.format(k=k) for name, text in DEFINITIONS.items() for k in ks}
-
-
-def evaluate_all(
-    retrievers: Mapping[str, Retriever], holdout: Holdout, ks: Sequence[int], seed: int = 0
-) -> dict[str, dict[str, dict[str, float]]]:
-    """Figures of several models on the same queries: model → figure → value, low, high."""
+    beyond = ("coverage", "gini", *(background.metrics if background is not None else ()))
+    texts = {**DEFINITIONS, **{name: beyond_accuracy.DEFINITIONS[name] for name in beyond}}
     return {
-        name: {figure: one.to_dict() for figure, one in evaluate(retriever, holdout, ks).figures(seed).items()}
-        for name, retriever in retrievers.items()
+        figure_name(name, k): text.format(k=k) for name, text in texts.items() for k in (ks if "{k}" in text else (0,))
     }
+
+
+def figure_name(metric: str, k: int) -> str:
+    """``ndcg@10``; ``auc``, which has no k, stands alone."""
+    return f"{metric}@{k}" if k else metric
+
+
+def _encoded(retriever: Retriever, holdout: Holdout) -> Vectors:
+    vectors = retriever.encode_queries(holdout.queries)
+    for what, one in (("queries", vectors), ("items", retriever.encode_items())):
+        values = one if isinstance(one, np.ndarray) else one.data
+        # a sum is finite only if all its terms are, and takes no mask as large as the vectors
+        if not np.isfinite(values.sum(dtype=np.float64)):
+            bad = int((~np.isfinite(values)).sum())
+            raise EvaluationError(
+                f"{retriever.name}: {bad:,} of {values.size:,} numbers in its vectors of {what} are NaN or infinite, so that its "
+                "scores cannot be compared. Look for a learning rate that is too high or extreme numbers in the features."
+            )
+    return vectors

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from rich import box
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
+
+from shortlist.evaluation.sampled import PREFIX
+
+_ACCURACY = ("ndcg", "hit_rate", "recall", "mrr")
+_LISTS = {  # figure → heading of the terminal's second table
+    "coverage": "cover-\nage",
+    "gini": "\ngini",
+    "popularity": "popu-\nlarity",
+    "popularity_lift": "\nlift",
+    "novelty": "nov-\nelty",
+    "diversity": "diver-\nsity",
+    "miscalibration": "calib.\nerror",
+    "serendipity": "seren-\ndipity",
+}
 
 
 @dataclass(frozen=True)
@@ -20,13 +35,20 @@ class Report:
         split: the split's description.
         num_queries: asked.
         definition: figure → what it means.
-        models: model → figure → value, low, high; the model itself first, baselines after it.
+        models: model → figure → value, low, high (None where it does not apply); the model itself first, baselines
+            after it.
         seconds: by part of the run.
         peak_memory_mb: of the whole process.
         seed: of the run.
-        data: the data summary.
+        data: the data summary and its fingerprint.
         notes: sentences a reader needs beside the figures.
-        settings: model → settings selected for it on validation.
+        settings: model → settings selected for it on validation, and how much was tried.
+        comparisons: the model against each baseline on the same queries.
+        slices: the figure that selects on parts of the queries and targets.
+        curves: figures against k.
+        training: the course of the training.
+        cost: parameters by model, latency of one answer.
+        seeds: figures of further training seeds.
     """
 
     split: Mapping[str, Any]
@@ -39,63 +61,121 @@ class Report:
     data: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    comparisons: Mapping[str, Any] = field(default_factory=dict)
+    slices: Sequence[Mapping[str, Any]] = ()
+    curves: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    cost: Mapping[str, Any] = field(default_factory=dict)
+    seeds: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """As ``train --json`` prints it."""
-        return {
-            "split": dict(self.split),
-            "num_queries": self.num_queries,
-            "definition": dict(self.definition),
-            "models": {
-                model: {name: dict(figure) for name, figure in figures.items()}
-                for model, figures in self.models.items()
-            },
-            "seconds": dict(self.seconds),
-            "peak_memory_mb": self.peak_memory_mb,
-            "seed": self.seed,
-            "data": dict(self.data),
-            "notes": list(self.notes),
-            "settings": {model: dict(one) for model, one in self.settings.items()},
-        }
+        """As ``train --json`` prints it; what is not a number is null."""
+        return {one.name: _plain(getattr(self, one.name)) for one in fields(self)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Report:
         """Read ``to_dict``'s values back."""
-        return cls(**{**values, "notes": tuple(values["notes"])})
+        return cls(**{**values, "notes": tuple(values["notes"]), "slices": tuple(values.get("slices", ()))})
 
     def table(self) -> Group:
-        """For a terminal: one row a model, the best value of each column bold."""
-        names = _columns([name for name in next(iter(self.models.values())) if not name.startswith("top_k_accuracy")])
-        table = Table(
-            box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title_justify="left", title_style="bold"
-        )
-        table.title = (
-            f"{self.num_queries:,} test queries, {self.split.get('method')}, every item of the corpus competes"
-        )
-        table.add_column("", style="cyan", no_wrap=True)
-        for name in names:
-            table.add_column(name.replace("@", "\n@"), justify="right", no_wrap=True)
-        best = {name: max(figures[name]["value"] for figures in self.models.values()) for name in names}
-        for model, figures in self.models.items():
-            table.add_row(model, *(_cell(figures[name], best[name]) for name in names))
+        """For a terminal: accuracy with intervals, what the lists are like, who is better how surely, where it loses."""
+        parts: list[Table | Text] = [self._accuracy(), self._lists(), *self._sampled(), *self._verdicts()]
+        return Group(*parts, *(Text(note) for note in self.notes))
+
+    def _accuracy(self) -> Table:
+        first, *further = self._ks()
+        names = [f"{metric}@{first}" for metric in _ACCURACY] + [f"recall@{k}" for k in further]
+        title = f"{self.num_queries:,} test queries, {self.split.get('method')}, every item of the corpus competes"
+        table = _table(title)
         seen = "kept" if self.split.get("seen") == "keep" else "removed"
-        lines = [
-            Text(
-                f"± is half a 95 % bootstrap interval; seen items are {seen}; ties never help.",
-                style="dim",
-            )
-        ]
-        lines += [Text(note) for note in self.notes]
-        return Group(table, *lines)
+        table.caption = (
+            f"± is half a 95 % bootstrap interval over queries; seen items are {seen}; equal scores are ordered by lot."
+        )
+        self._fill(table, {name: name.replace("@", "\n@") for name in names}, with_interval=True)
+        return table
+
+    def _lists(self) -> Table:
+        k, first = self._ks()[0], next(iter(self.models.values()))
+        names = {f"{name}@{k}": heading for name, heading in _LISTS.items() if f"{name}@{k}" in first}
+        table = _table(f"what the first {k} are like")
+        self._fill(table, names, with_interval=False)
+        return table
+
+    def _sampled(self) -> list[Table]:
+        names = [name for name in next(iter(self.models.values())) if name.startswith(PREFIX)]
+        if not names:
+            return []
+        k = min(int(name.partition("@")[2]) for name in names)
+        table = _table("among the given negatives only (does not keep the order of models)")
+        shown = {f"{PREFIX}{metric}@{k}": f"{metric}\n@{k}" for metric in ("hit_rate", "ndcg", "mrr")}
+        self._fill(table, shown, with_interval=True)
+        return [table]
+
+    def _verdicts(self) -> list[Table | Text]:
+        against = {name: one for name, one in self.comparisons.get("against", {}).items() if one["low"] is not None}
+        if not against:
+            return []
+        model, figure = self.comparisons["model"], self.comparisons["figure"]
+        table = _table(f"{model} against each, {figure} on the same queries")
+        for heading in ("difference", "95 % interval", "better with\nprobability"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        for name, one in against.items():
+            table.add_row(name, f"{one['difference']:+.4f}", _between(one), f"{one['probability']:.3f}")
+        smallest = max(one["minimum_detectable"] or 0 for one in against.values())
+        table.caption = f"So many queries show true differences from {smallest:.4f} on (5 % level, 80 % power)."
+        parts: list[Table | Text] = [table]
+        losing = [one for one in self.slices if one["versus_popularity"] and one["versus_popularity"]["difference"] < 0]
+        for one in sorted(losing, key=lambda one: one["versus_popularity"]["difference"])[:5]:
+            found = one["versus_popularity"]
+            part = f"{one['group']} = {one['name']} ({one['num_queries']:,} queries)"
+            parts.append(Text(f"below popularity where {part}: {found['difference']:+.4f} {_between(found)}"))
+        return parts
+
+    def _ks(self) -> list[int]:
+        names = next(iter(self.models.values()))
+        return sorted({int(name.partition("@")[2]) for name in names if name.startswith("ndcg@")})
+
+    def _fill(self, table: Table, names: Mapping[str, str], *, with_interval: bool) -> None:
+        for heading in names.values():
+            table.add_column(heading, justify="right", no_wrap=True)
+        for model, figures in self.models.items():
+            table.add_row(model, *(_cell(figures.get(name), self._best(name), with_interval) for name in names))
+
+    def _best(self, name: str) -> float:
+        """The best value of an accuracy figure; of what lists are like none is best."""
+        if name.partition("@")[0] in _LISTS:
+            return math.inf
+        return max(
+            (figures[name]["value"] or 0 for figures in self.models.values() if name in figures), default=math.inf
+        )
 
 
-def _columns(names: list[str]) -> list[str]:
-    """Enough to judge by and narrow enough for a terminal: all metrics at the first k, recall at the others."""
-    first = names[0].partition("@")[2]
-    return [n for n in names if n.endswith(f"@{first}") or n.startswith("recall@")]
+def _between(found: Mapping[str, float]) -> str:
+    return f"[{found['low']:+.4f}, {found['high']:+.4f}]"
 
 
-def _cell(figure: Mapping[str, float], best: float) -> Text:
-    half = (figure["high"] - figure["low"]) / 2
-    cell = Text(f"{figure['value']:.4f}", style="bold" if figure["value"] >= best else "")
-    return cell.append(f"\n±{half:.3f}" if half > 0 else "", style="dim")
+def _table(title: str) -> Table:
+    style: dict[str, Any] = {"title_justify": "left", "title_style": "bold", "caption_justify": "left"}
+    table = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), **style)
+    table.add_column("", style="cyan", no_wrap=True)
+    return table
+
+
+def _cell(figure: Mapping[str, float | None] | None, best: float, with_interval: bool) -> Text:
+    value = None if figure is None else figure["value"]
+    if figure is None or value is None:
+        return Text("–", style="dim")
+    cell = Text(f"{value:.4f}" if with_interval else f"{value:.3f}", style="bold" if value >= best else "")
+    low, high = figure["low"], figure["high"]
+    if with_interval and low is not None and high is not None and high > low:
+        cell.append(f"\n±{(high - low) / 2:.3f}", style="dim")
+    return cell
+
+
+def _plain(value: Any) -> Any:
+    """Lists and dictionaries all the way down; NaN and infinities are None, for JSON has no word for them."""
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

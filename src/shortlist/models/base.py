@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from shortlist.data.queries import QueryBatch
 from shortlist.data.ragged import Ragged
+from shortlist.retrieval.base import Vectors
 
 
 @runtime_checkable
@@ -25,11 +26,11 @@ class Retriever(Protocol):
     name: str
     has_item_bias: bool
 
-    def encode_queries(self, queries: QueryBatch) -> NDArray[np.float32]:
-        """[B, D] for B queries. An empty history is a query too."""
+    def encode_queries(self, queries: QueryBatch) -> Vectors:
+        """[B, D] for B queries, dense or sparse. An empty history is a query too."""
         ...
 
-    def encode_items(self) -> NDArray[np.float32]:
+    def encode_items(self) -> Vectors:
         """[N, D] for the whole corpus."""
         ...
 

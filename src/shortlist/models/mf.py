@@ -11,6 +11,7 @@ a query's vector is the best answer to its history (fold-in), which for a traini
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from shortlist.data.ragged import Ragged, distinct
 from shortlist.settings import MFSettings
 
 _STEPS = 3  # of conjugate gradients a half-iteration; more gain nothing, because each starts from the last
-_FOLD_IN_CELLS = 200_000  # history cells gathered at once: 200,000 × 64 floats are 51 MB
+_FOLD_IN_CELLS = 400_000  # floats of a batch, gathered or of its systems: 1.6 MB, which a core's cache holds
 
 
 class MatrixFactorization:
@@ -46,10 +47,17 @@ class MatrixFactorization:
         self.item_vectors = np.ascontiguousarray(item_vectors, dtype=np.float32)
         self.settings = settings
         self._base = settings.unobserved_weight * (self.item_vectors.T @ self.item_vectors)
+        eigenvalues, self._rotation = np.linalg.eigh(self._base)
+        self._eigenvalues = np.maximum(eigenvalues, 0)  # rounding can make a zero negative
 
     @classmethod
     def fit(
-        cls, train: Interactions | Ragged, num_items: int, settings: MFSettings, seed: int = 0
+        cls,
+        train: Interactions | Ragged,
+        num_items: int,
+        settings: MFSettings,
+        seed: int = 0,
+        after_iteration: Callable[[], None] | None = None,
     ) -> MatrixFactorization:
         """Alternate between users and items.
 
@@ -58,8 +66,9 @@ class MatrixFactorization:
             num_items: size of the corpus N.
             settings: see ``MFSettings``.
             seed: of the starting vectors.
+            after_iteration: called after each, to watch the clock.
         """
-        from shortlist.models.als_solver import improve_rows  # numba: only to fit
+        from shortlist.models.als_solver import improve_rows, rotate  # numba and PyTorch: only to fit
 
         positives = train.positives() if isinstance(train, Interactions) else train
         pairs = distinct(positives.row_of_value * num_items + positives.values)
@@ -78,10 +87,11 @@ class MatrixFactorization:
                 (by_user, user_order, item_vectors, user_vectors),
                 (by_item, item_order, user_vectors, item_vectors),
             ):
-                diagonal, rotation = np.linalg.eigh(settings.unobserved_weight * (fixed.T @ fixed))
-                fixed[:], free[:] = fixed @ rotation, free @ rotation
+                diagonal = settings.unobserved_weight * rotate(fixed, free)
                 ridge = _ridge(side.lengths, len(fixed), settings)
                 improve_rows(side.offsets, side.values, order, fixed, diagonal, ridge, _STEPS, free)
+            if after_iteration:
+                after_iteration()
         return cls(item_vectors, settings)
 
     def encode_queries(self, queries: QueryBatch) -> NDArray[np.float32]:
@@ -101,20 +111,38 @@ class MatrixFactorization:
         pairs = distinct(histories.row_of_value * num_items + histories.values)
         histories = Ragged.from_row_of_value(pairs % num_items, pairs // num_items, len(histories))
         lengths, out = histories.lengths, np.zeros((len(histories), dim), dtype=np.float32)
-        padded_items = np.vstack([self.item_vectors, np.zeros((1, dim), dtype=np.float32)])
-        ridge, order = _ridge(lengths, num_items, self.settings), np.argsort(lengths, kind="stable")
-        start = int(np.searchsorted(lengths[order], 1))  # empty histories stay zero
-        while start < len(order):
-            longest_fit = max(1, _FOLD_IN_CELLS // max(int(lengths[order[start]]), dim))
-            rows = order[start : start + longest_fit]
-            while len(rows) > 1 and len(rows) * lengths[rows[-1]] > _FOLD_IN_CELLS:
-                rows = rows[: len(rows) // 2]
-            taken = padded_items[histories.take(rows).padded(int(lengths[rows[-1]]), fill=num_items)]  # [b, L, d]
-            left = taken.transpose(0, 2, 1) @ taken + self._base
-            left[:, np.arange(dim), np.arange(dim)] += ridge[rows, None]
-            out[rows] = np.linalg.solve(left, taken.sum(axis=1)[:, :, None])[:, :, 0]
-            start += len(rows)
+        order = np.argsort(lengths, kind="stable")
+        order = order[int(np.searchsorted(lengths[order], 1)) :]  # empty histories stay zero
+        batch = np.cumsum(np.maximum(lengths[order], dim) * dim) // _FOLD_IN_CELLS
+        batch += np.log2(lengths[order]).astype(np.int64)  # nobody is padded to twice the length
+        for rows in np.split(order, np.flatnonzero(np.diff(batch)) + 1) if len(order) else []:
+            items = histories.take(rows).padded(int(lengths[rows[-1]]), fill=-1)
+            taken = self.item_vectors[items]  # [b, L, d]
+            taken[items < 0] = 0
+            ridge = _ridge(lengths[rows], num_items, self.settings)[:, None]
+            out[rows] = (self._solve_short if items.shape[1] < dim else self._solve)(taken, ridge)
         return out
+
+    def _solve(self, taken: NDArray[np.float32], ridge: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(VᵀV + α0 HᵀH + λ I)⁻¹ Vᵀ1 for each V of ``taken`` [b, L, d]: a system of d equations."""
+        left = taken.transpose(0, 2, 1) @ taken + self._base
+        diagonal = np.arange(left.shape[1])
+        left[:, diagonal, diagonal] += ridge
+        answer: NDArray[np.float32] = np.linalg.solve(left, taken.sum(axis=1)[:, :, None])[:, :, 0]
+        return answer
+
+    def _solve_short(self, taken: NDArray[np.float32], ridge: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The same by a system of only L equations: with D = α0 HᵀH + λ I it is D⁻¹ Vᵀ (V D⁻¹ Vᵀ + I)⁻¹ 1.
+
+        D is a diagonal in the eigenvectors of HᵀH, and halved between the two sides: S = V D^(−½).
+        """
+        scale = 1 / np.sqrt(self._eigenvalues + ridge)  # [b, d]
+        scaled = (taken @ self._rotation) * scale[:, None, :]
+        left, diagonal = scaled @ scaled.transpose(0, 2, 1), np.arange(taken.shape[1])
+        left[:, diagonal, diagonal] += 1
+        weights = np.linalg.solve(left, np.ones((*taken.shape[:2], 1), dtype=np.float32))
+        answer: NDArray[np.float32] = ((scaled * weights).sum(axis=1) * scale) @ self._rotation.T
+        return answer
 
     def encode_items(self) -> NDArray[np.float32]:
         """H [N, d]."""

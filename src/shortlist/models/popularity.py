@@ -1,4 +1,4 @@
-"""Popularity: everyone gets what most people took. The row every model has to beat."""
+"""Popularity: everyone gets what most people took, ever or lately. The rows every model has to beat."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from shortlist.data.interactions import Interactions
 from shortlist.data.queries import QueryBatch
+from shortlist.settings import RecentPopularitySettings
+
+_MS_A_DAY = 86_400_000
 
 
 class Popularity:
@@ -23,16 +26,27 @@ class Popularity:
     [0.75, 0.25]
     """
 
-    name = "popularity"
     has_item_bias = False
 
-    def __init__(self, counts: NDArray[Any]) -> None:
-        self.share = (counts / max(counts.sum(), 1)).astype(np.float32)
+    def __init__(self, counts: NDArray[Any], name: str = "popularity") -> None:
+        self.name = name
+        self.share = (counts / max(counts.sum(), 1e-30)).astype(np.float32)
 
     @classmethod
     def fit(cls, train: Interactions, num_items: int) -> Popularity:
         """Count the positives."""
         return cls(np.bincount(train.item_idx[train.liked], minlength=num_items))
+
+    @classmethod
+    def fit_recent(cls, train: Interactions, num_items: int, settings: RecentPopularitySettings) -> Popularity:
+        """Count the positives, each with the weight 2^(−age / half-life); ages end with the newest one.
+
+        The weights are the same for every query: one of last year is answered with what is popular at the end, too.
+        """
+        times = train.timestamp[train.liked]
+        age_days = (times.max(initial=0) - times) / _MS_A_DAY
+        weights = np.exp2(-age_days / settings.half_life_days)
+        return cls(np.bincount(train.item_idx[train.liked], weights, num_items), "recent_popularity")
 
     def encode_queries(self, queries: QueryBatch) -> NDArray[np.float32]:
         """[B, 1] ones."""

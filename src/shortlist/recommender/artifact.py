@@ -8,6 +8,8 @@
     index/config.json     how nearest items are found
     pipeline.json         the stages a query passes, in order
     training.json         the course of the training
+    ranks.parquet         every test target's rank under each model: any accuracy figure, for any part of the people
+    report.html           the report as one page that needs nothing else
     golden.json           queries with their answers at save time; loading replays them
 
 No pickle: nothing in it can run.
@@ -29,16 +31,20 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from shortlist.data.storage import load_saved_dataset, save_dataset
 from shortlist.errors import ArtifactError
+from shortlist.evaluation.html import render
 from shortlist.evaluation.report import Report
+from shortlist.recommender.model_card import model_card
 from shortlist.recommender.query import Query
 from shortlist.recommender.recommender import Recommender
 from shortlist.recommender.served_retriever import load_retriever
 from shortlist.settings import Settings
 
 FORMAT_VERSION = 1
+RANKS, PAGE = "ranks.parquet", "report.html"
 _NUM_GOLDEN = 8
 _TOLERANCE = 1e-3  # of golden scores: other processors round otherwise
 
@@ -47,6 +53,7 @@ def save(
     recommender: Recommender,
     folder: str | Path,
     training: Mapping[str, Any] | None = None,
+    per_target: pa.Table | None = None,
 ) -> None:
     """Write an artifact; a kill at any moment leaves the old one whole.
 
@@ -54,6 +61,7 @@ def save(
         recommender: what to save.
         folder: where; an artifact already there is replaced in one step.
         training: the course of the training.
+        per_target: ranks of every test target under each model.
 
     Raises:
         ArtifactError: the folder is there and is no artifact, or cannot be written.
@@ -66,7 +74,7 @@ def save(
     target.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{target.name}.part-", dir=target.parent))
     try:
-        _write(recommender, part, training)
+        _write(recommender, part, target.name, training, per_target)
         part.chmod(0o755)
         _replace(part, target)
     except OSError as error:
@@ -77,14 +85,16 @@ def save(
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _write(recommender: Recommender, part: Path, training: Mapping[str, Any] | None) -> None:
+def _write(
+    recommender: Recommender, part: Path, name: str, training: Mapping[str, Any] | None, per_target: pa.Table | None
+) -> None:
     save_dataset(recommender.dataset, part)
-    named = {
+    retrievers = {
         "retriever": recommender.retriever,
         **{f"baselines/{n}": r for n, r in recommender.baselines.items()},
     }
-    for name, retriever in named.items():
-        shutil.copytree(retriever.folder, part / name)
+    for place, retriever in retrievers.items():
+        shutil.copytree(retriever.folder, part / place)
     (part / "index").mkdir()
     _write_json(part / "index" / "config.json", recommender.settings.index.model_dump(mode="json"))
     stages = [
@@ -94,7 +104,10 @@ def _write(recommender: Recommender, part: Path, training: Mapping[str, Any] | N
     ]
     _write_json(part / "pipeline.json", {"stages": stages})
     _write_json(part / "training.json", dict(training or {}))
+    if per_target is not None:
+        pq.write_table(per_target, part / RANKS)
     _write_json(part / "golden.json", _golden(recommender))
+    (part / PAGE).write_text(render([(name, model_card(recommender).to_dict())]), encoding="utf-8")
     manifest = {
         "format_version": FORMAT_VERSION,
         "package_version": version("shortlist"),

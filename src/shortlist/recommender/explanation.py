@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from shortlist.data.queries import QueryBatch
 from shortlist.data.ragged import Ragged
 from shortlist.models.base import Retriever
+from shortlist.retrieval import dot
 
 MAX_HISTORY = 50  # most recent liked items that may be named as a reason
 
@@ -37,7 +38,7 @@ def occlusion(
     keep[copies.liked.offsets[1:-1] + recent] = False  # copy 0 is whole, copy h + 1 lacks recent[h]
     without = QueryBatch(copies.liked.where(keep), copies.disliked, copies.features)
     vectors = retriever.encode_queries(without)
-    scores = vectors @ retriever.encode_items()[item_idx].T
+    scores = dot(vectors, retriever.encode_items()[item_idx])
     return liked[recent].astype(np.int32), scores[:1] - scores[1:]
 
 

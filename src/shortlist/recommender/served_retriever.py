@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from shortlist.data.features import Schema
 from shortlist.data.queries import QueryBatch, network_inputs
 from shortlist.models.base import Retriever
+from shortlist.models.item_item import ItemItem
 from shortlist.models.mf import MatrixFactorization
 from shortlist.models.popularity import Popularity
+from shortlist.retrieval import Vectors
 from shortlist.settings import MFSettings
 
 _QUERIES_AT_ONCE = 1024
-QueryEncoder = Callable[[QueryBatch], NDArray[np.float32]]
+QueryEncoder = Callable[[QueryBatch], Vectors]
 
 
 class ServedRetriever:
@@ -36,7 +38,7 @@ class ServedRetriever:
         self,
         folder: Path,
         name: str,
-        item_vectors: NDArray[np.float32],
+        item_vectors: Vectors,
         encoder: QueryEncoder,
         *,
         has_item_bias: bool,
@@ -49,18 +51,18 @@ class ServedRetriever:
             has_item_bias,
         )
 
-    def encode_queries(self, queries: QueryBatch) -> NDArray[np.float32]:
+    def encode_queries(self, queries: QueryBatch) -> Vectors:
         """[B, D]."""
         return self.encoder(queries)
 
-    def encode_items(self) -> NDArray[np.float32]:
+    def encode_items(self) -> Vectors:
         """[N, D]."""
         return self.item_vectors
 
 
 def save_retriever(retriever: Retriever, folder: Path, config: dict[str, Any]) -> None:
     """Write the item vectors and ``config.json``; what the query encoder needs is there already."""
-    np.save(folder / "item_vectors.npy", np.ascontiguousarray(retriever.encode_items()))
+    save_vectors(retriever.encode_items(), folder, "item_vectors")
     (folder / "config.json").write_text(
         json.dumps({"model": retriever.name, "has_item_bias": retriever.has_item_bias, **config}, indent=1),
         encoding="utf-8",
@@ -70,16 +72,38 @@ def save_retriever(retriever: Retriever, folder: Path, config: dict[str, Any]) -
 def load_retriever(folder: Path, schema: Schema) -> ServedRetriever:
     """Read a retriever's folder."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    item_vectors = np.load(folder / "item_vectors.npy", mmap_mode="r")
+    item_vectors = _load_vectors(folder, "item_vectors")
     encoder: QueryEncoder
     if config["query_encoder"] == "onnx":
         encoder = _onnx_encoder(folder / "query_encoder.onnx", config, schema, item_vectors.shape[1])
     elif config["query_encoder"] == "fold_in":
         settings = MFSettings.model_validate(config["settings"])
         encoder = MatrixFactorization(item_vectors, settings).encode_queries
+    elif config["query_encoder"] == "history_sum":
+        history_vectors = _load_vectors(folder, "history_vectors") if config["has_history_vectors"] else None
+        encoder = ItemItem(config["model"], item_vectors, history_vectors).encode_queries
     else:
         encoder = Popularity(item_vectors[:, 0]).encode_queries
     return ServedRetriever(folder, config["model"], item_vectors, encoder, has_item_bias=config["has_item_bias"])
+
+
+def save_vectors(vectors: Vectors, folder: Path, name: str) -> None:
+    """Write ``name.npy``, or ``name.npz`` where they are sparse; the order in memory is kept."""
+    if isinstance(vectors, np.ndarray):
+        np.save(folder / f"{name}.npy", vectors)
+    else:
+        from scipy.sparse import save_npz
+
+        save_npz(folder / f"{name}.npz", vectors)
+
+
+def _load_vectors(folder: Path, name: str) -> Vectors:
+    """Dense ones in memory-mapped form."""
+    if (folder / f"{name}.npy").is_file():
+        return np.load(folder / f"{name}.npy", mmap_mode="r")
+    from scipy.sparse import load_npz
+
+    return load_npz(folder / f"{name}.npz")
 
 
 def _onnx_encoder(path: Path, config: dict[str, Any], schema: Schema, width: int) -> QueryEncoder:

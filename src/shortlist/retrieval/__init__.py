@@ -1,6 +1,6 @@
 """From the whole corpus to the nearest items of a query vector."""
 
-from shortlist.retrieval.base import Candidates, ScoredItems
-from shortlist.retrieval.exact import ExactIndex
+from shortlist.retrieval.base import Candidates, ScoredItems, Vectors, dot
+from shortlist.retrieval.exact import ExactIndex, Examined
 
-__all__ = ["Candidates", "ExactIndex", "ScoredItems"]
+__all__ = ["Candidates", "ExactIndex", "Examined", "ScoredItems", "Vectors", "dot"]

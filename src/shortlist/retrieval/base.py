@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shortlist.data.ragged import Ragged
+
+# [n, D] float32: an array, or SciPy's csr_array (which is untyped) where most of a vector is 0
+Vectors: TypeAlias = NDArray[np.float32] | Any
+
+
+def dot(query_vectors: Vectors, item_vectors: Vectors) -> NDArray[np.float32]:
+    """Scores [B, N] of all pairs, whichever side is sparse; a new array.
+
+    >>> dot(np.array([[1, 2]], np.float32), np.eye(2, dtype=np.float32)).tolist()
+    [[1.0, 2.0]]
+    """
+    product = query_vectors @ item_vectors.T
+    scores: NDArray[np.float32] = product if isinstance(product, np.ndarray) else product.toarray()
+    return scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +61,12 @@ class Candidates:
 
     excluded: Ragged
     allowed: NDArray[np.bool_] | None = None
+
+    def forbid(self, scores: NDArray[np.float32]) -> None:
+        """Set −inf, in place, in [B, N] wherever an item may not come back."""
+        if self.allowed is not None:
+            scores[np.broadcast_to(~self.allowed, scores.shape)] = -np.inf
+        scores[self.excluded.row_of_value, self.excluded.values] = -np.inf
 
     def mask(self, num_items: int) -> NDArray[np.bool_]:
         """[B, N]: whether an item may come back."""

@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shortlist.data.ragged import Ragged
-from shortlist.retrieval.base import Candidates, ScoredItems
+from shortlist.retrieval.base import Candidates, ScoredItems, Vectors, dot
+from shortlist.retrieval.selection import ranks, top
 
-_BLOCK_CELLS = 4_000_000  # scores held at once: 16 MB of float32
+_BLOCK_CELLS = 8_000_000  # scores held at once: 32 MB of float32
+
+
+@dataclass(frozen=True, eq=False)
+class Examined:
+    """How queries with known targets were answered.
+
+    Args:
+        item_idx: [B, k] the list each query gets, −1 where fewer than k items were allowed.
+        ranks: one row a query, aligned with the targets.
+        num_candidates: [B] allowed items.
+    """
+
+    item_idx: NDArray[np.int32]
+    ranks: Ragged
+    num_candidates: NDArray[np.int64]
 
 
 class ExactIndex:
     """All items of the corpus by dot product.
 
     Args:
-        item_vectors: [N, D] float32.
+        item_vectors: [N, D] float32, dense or sparse.
 
     Holds the scores of one block of queries at a time. Does not prune: a query costs N × D multiply-adds.
 
@@ -27,13 +44,13 @@ class ExactIndex:
     [1, 2]
     """
 
-    def __init__(self, item_vectors: NDArray[np.float32]) -> None:
+    def __init__(self, item_vectors: Vectors) -> None:
         self.item_vectors = item_vectors
 
     def __len__(self) -> int:
-        return len(self.item_vectors)
+        return int(self.item_vectors.shape[0])
 
-    def search(self, query_vectors: NDArray[np.float32], k: int, candidates: Candidates) -> list[ScoredItems]:
+    def search(self, query_vectors: Vectors, k: int, candidates: Candidates) -> list[ScoredItems]:
         """The k best allowed items of each query: min(k, allowed) of them, ties by lower index.
 
         Args:
@@ -42,84 +59,44 @@ class ExactIndex:
             candidates: which may come back.
         """
         found: list[ScoredItems] = []
-        for start, scores, mask in self._blocks(query_vectors, candidates):
-            del start
-            order = _best_first(scores, mask, min(k, len(self)))
-            best, allowed = np.take_along_axis(scores, order, 1), np.take_along_axis(mask, order, 1)
-            for row in range(len(order)):
-                n = int(allowed[row].sum())  # forbidden ones sort last
-                found.append(ScoredItems(order[row, :n].astype(np.int32), best[row, :n].copy(), "exact"))
+        for _, scores in self._blocks(query_vectors, candidates):
+            columns, best = top(scores, min(k, len(self)))
+            for row, n in enumerate((columns >= 0).sum(axis=1)):
+                found.append(ScoredItems(columns[row, :n], best[row, :n], "exact"))
         return found
 
-    def ranks(self, query_vectors: NDArray[np.float32], targets: Ragged, candidates: Candidates) -> NDArray[np.int64]:
-        """Rank (1 is best) of every target among its query's allowed items, without sorting the corpus.
-
-        Ties never help: a target stands behind every other item of the same score. Among the targets themselves the
-        better score, then the lower index, comes first.
+    def ranks(self, query_vectors: Vectors, targets: Ragged, candidates: Candidates) -> Ragged:
+        """Rank (1 is best) of every target among its query's allowed items; equal scores by lot (``selection.ranks``).
 
         Args:
             query_vectors: [B, D].
             targets: B rows of item indices.
             candidates: which items compete; a target that is excluded itself ranks behind everything, N + 1.
-
-        Returns:
-            [T], aligned with ``targets.values``.
         """
-        ranks = np.empty(len(targets.values), dtype=np.int64)
-        for start, scores, mask in self._blocks(query_vectors, candidates):
-            rows = targets.take(np.arange(start, start + len(scores)))
-            query, item = rows.row_of_value, rows.values
-            own, admitted = scores[query, item], mask[query, item]
-            ahead = np.empty(len(item), dtype=np.int64)
-            for chunk in _chunks(len(item), max(1, _BLOCK_CELLS // max(1, len(self)))):
-                ahead[chunk] = ((scores[query[chunk]] >= own[chunk, None]) & mask[query[chunk]]).sum(axis=1)
-            # ahead counts the target itself, as a rank does, and fellow targets it ties with: those behind it do not count
-            rank = ahead - _fellows_behind(query, item, own, admitted)
-            first = targets.offsets[start]
-            ranks[first : first + len(item)] = np.where(admitted, rank, len(self) + 1)
-        return ranks
+        blocks = self._blocks(query_vectors, candidates)
+        return _rows([ranks(scores, _part(targets, start, scores), start) for start, scores in blocks], targets)
 
-    def _blocks(
-        self, query_vectors: NDArray[np.float32], candidates: Candidates
-    ) -> Iterator[tuple[int, NDArray[np.float32], NDArray[np.bool_]]]:
+    def examine(self, query_vectors: Vectors, k: int, targets: Ragged, candidates: Candidates) -> Examined:
+        """``search`` and ``ranks`` in one pass over the scores, as arrays."""
+        lists, places, allowed = [], [], []
+        for start, scores in self._blocks(query_vectors, candidates):
+            lists.append(top(scores, min(k, len(self)))[0])
+            places.append(ranks(scores, _part(targets, start, scores), start))
+            allowed.append(np.count_nonzero(scores > -np.inf, axis=1))
+        return Examined(np.concatenate(lists), _rows(places, targets), np.concatenate(allowed))
+
+    def _blocks(self, query_vectors: Vectors, candidates: Candidates) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """First query and scores [b, N] of each block, −inf where forbidden."""
         size = max(1, _BLOCK_CELLS // max(1, len(self)))
-        for start in range(0, len(query_vectors), size):
-            scores = query_vectors[start : start + size] @ self.item_vectors.T
-            yield start, scores, candidates.rows(start, start + len(scores)).mask(len(self))
+        for start in range(0, query_vectors.shape[0], size):
+            scores = dot(query_vectors[start : start + size], self.item_vectors)
+            candidates.rows(start, start + len(scores)).forbid(scores)
+            yield start, scores
 
 
-def _best_first(scores: NDArray[np.float32], mask: NDArray[np.bool_], k: int) -> NDArray[np.int64]:
-    """[B, k] columns of the best allowed scores, ties by lower column.
-
-    Score and column go into one 64-bit key, so that one unstable partition gives one answer.
-    """
-    bits = (scores + np.float32(0)).view(np.int32)  # + 0 makes -0 and 0 one number
-    ordered = np.where(bits >= 0, bits, bits ^ np.int32(0x7FFFFFFF)).astype(np.int64)  # monotone in the score
-    ordered[~mask] = np.iinfo(np.int32).min + 1  # below −inf, and its key still fits
-    num_items = scores.shape[1]
-    keys = -(ordered << 32) + np.arange(num_items)
-    if k < num_items:
-        part = np.argpartition(keys, k - 1, axis=1)[:, :k]
-    else:
-        part = np.broadcast_to(np.arange(num_items), keys.shape)
-    return np.take_along_axis(part, np.argsort(np.take_along_axis(keys, part, 1), axis=1), 1)
+def _part(targets: Ragged, start: int, scores: NDArray[np.float32]) -> Ragged:
+    return targets.take(np.arange(start, start + len(scores)))
 
 
-def _fellows_behind(
-    query: NDArray[np.int64], item: NDArray[np.int32], own: NDArray[np.float32], admitted: NDArray[np.bool_]
-) -> NDArray[np.int64]:
-    """For every target the number of its query's admitted targets with the same score and a higher index."""
-    order = np.flatnonzero(admitted)
-    order = order[np.lexsort((item[order], own[order], query[order]))]
-    new_group = np.ones(len(order), dtype=bool)
-    new_group[1:] = (np.diff(query[order]) != 0) | (np.diff(own[order]) != 0)
-    group = np.cumsum(new_group) - 1
-    last = np.append(np.flatnonzero(new_group)[1:], len(order)) - 1
-    behind = np.zeros(len(item), dtype=np.int64)
-    behind[order] = last[group] - np.arange(len(order)) if len(order) else 0
-    return behind
-
-
-def _chunks(total: int, size: int) -> Iterator[slice]:
-    for start in range(0, total, size):
-        yield slice(start, min(start + size, total))
+def _rows(parts: list[NDArray[np.int64]], targets: Ragged) -> Ragged:
+    return Ragged(np.concatenate([np.empty(0, np.int64), *parts]), targets.offsets)

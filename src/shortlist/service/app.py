@@ -15,6 +15,7 @@ from fastapi.staticfiles import StaticFiles
 
 from shortlist.errors import QueryError
 from shortlist.recommender import Query, Recommender
+from shortlist.recommender.artifact import PAGE
 from shortlist.service import problems, schemas
 from shortlist.service.catalogue import Catalogue
 
@@ -47,7 +48,8 @@ def create_app(recommender: Recommender) -> FastAPI:
         response = await call_next(request)
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Referrer-Policy"] = "no-referrer"
-        if not request.url.path.startswith("/docs"):  # FastAPI's own page brings scripts from elsewhere
+        # FastAPI's own page brings scripts from elsewhere; the report has its own, stricter policy in itself
+        if not request.url.path.startswith(("/docs", "/report")):
             response.headers["Content-Security-Policy"] = _POLICY
         if request.url.path.startswith("/static/"):
             response.headers["Cache-Control"] = "no-cache"  # names carry no hash: ask, and be told 304
@@ -92,6 +94,14 @@ def create_app(recommender: Recommender) -> FastAPI:
     def show_report() -> Response:
         """The evaluation, as `shortlist train --json` printed it."""
         return Response(report, media_type="application/json")
+
+    @app.get("/report", include_in_schema=False)
+    def show_report_page() -> Response:
+        """The evaluation as one page that needs nothing else."""
+        page = recommender.retriever.folder.parent / PAGE
+        if not page.is_file():
+            raise QueryError("This artifact has no report page. Train it anew to have one.")
+        return FileResponse(page, headers={"Cache-Control": "no-cache"})
 
     @app.get("/healthz")
     def alive() -> Response:

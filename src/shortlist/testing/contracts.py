@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from shortlist.data.queries import QueryBatch
 from shortlist.data.ragged import Ragged
 from shortlist.models.base import Retriever
-from shortlist.retrieval import Candidates, ScoredItems
+from shortlist.retrieval import Candidates, ScoredItems, Vectors, dot
 
 
 class Index(Protocol):
@@ -34,21 +34,25 @@ def check_retriever(retriever: Retriever, queries: QueryBatch, num_items: int, t
     assert items.dtype == vectors.dtype == np.float32, "vectors are float32"
     assert items.shape[0] == num_items, f"{num_items} items, {items.shape[0]} vectors"
     assert vectors.shape == (len(queries), items.shape[1]), f"queries {vectors.shape} do not fit items {items.shape}"
-    assert np.isfinite(items).all(), "item vectors are finite"
-    assert np.isfinite(vectors).all(), "query vectors are finite"
-    scores = vectors @ items.T
+    assert _is_finite(items), "item vectors are finite"
+    assert _is_finite(vectors), "query vectors are finite"
+    scores = dot(vectors, items)
     scale = max(float(np.abs(scores).max()), 1.0)
     for row in range(len(queries)):
-        alone = retriever.encode_queries(queries.take(np.array([row]))) @ items.T
+        alone = dot(retriever.encode_queries(queries.take(np.array([row]))), items)
         assert np.abs(alone[0] - scores[row]).max() <= tolerance * scale, (
             f"query {row} alone scores otherwise than in the batch"
         )
     order = np.arange(len(queries))[::-1].copy()
-    turned = retriever.encode_queries(queries.take(order)) @ items.T
+    turned = dot(retriever.encode_queries(queries.take(order)), items)
     assert np.abs(turned[order] - scores).max() <= tolerance * scale, "the order of queries changes their scores"
     nothing = QueryBatch(Ragged.empty(1), Ragged.empty(1), queries.take(np.array([0])).features)
-    assert np.isfinite(retriever.encode_queries(nothing)).all(), "an empty history is a query too"
-    assert (retriever.encode_queries(queries) == vectors).all(), "the same question, the same answer"
+    assert _is_finite(retriever.encode_queries(nothing)), "an empty history is a query too"
+    assert (dot(retriever.encode_queries(queries), items) == scores).all(), "the same question, the same answer"
+
+
+def _is_finite(vectors: Vectors) -> bool:
+    return bool(np.isfinite(vectors if isinstance(vectors, np.ndarray) else vectors.data).all())
 
 
 def check_index(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,36 +15,24 @@ from rich.console import Console
 
 from shortlist.data.dataset import Dataset
 from shortlist.data.interactions import Interactions
-from shortlist.data.splitting import Split
+from shortlist.data.splitting import Holdout, Split
 from shortlist.evaluation.evaluator import validation_figure
 from shortlist.models.base import Retriever
+from shortlist.models.item_item import ItemItem
 from shortlist.models.mf import MatrixFactorization
 from shortlist.models.popularity import Popularity
 from shortlist.models.softmax_dnn import SoftmaxDNN
-from shortlist.recommender.served_retriever import ServedRetriever, load_retriever, save_retriever
-from shortlist.settings import MFSettings, PopularitySettings, Settings, SoftmaxDNNSettings
+from shortlist.recommender.served_retriever import ServedRetriever, load_retriever, save_retriever, save_vectors
+from shortlist.settings import Settings, SoftmaxDNNSettings
+from shortlist.training.baselines import fit_closed_form
 from shortlist.training.batches import TrainingExamples
 from shortlist.training.checkpoint import Checkpoint
 from shortlist.training.export import save_softmax_dnn
 from shortlist.training.objective import SoftmaxObjective
 from shortlist.training.progress import Progress
-from shortlist.training.trainer import TrainingRun, device_of, fit
+from shortlist.training.trainer import EpochRecord, TrainingRun, device_of, fit
 
-# Settings of the mf row, tried in this order, `evaluation.baseline_trials` of them: d, α0, λ. A search over 64 settings on
-# ML-100K (docs/LOG.md) had its best at the large end of d and α0, so most trials stand there.
-MF_TRIALS = [
-    {"embedding_dim": dim, "unobserved_weight": weight, "regularization": regularization}
-    for dim, weight, regularization in (
-        (128, 1.0, 0.003),
-        (128, 0.3, 0.003),
-        (64, 0.1, 0.003),
-        (128, 1.0, 0.01),
-        (128, 3.0, 0.003),
-        (64, 0.3, 0.01),
-        (64, 1.0, 0.003),
-        (128, 0.3, 0.01),
-    )
-]
+AfterEpoch = Callable[[int, float], None]
 
 
 @dataclass(frozen=True)
@@ -62,42 +51,54 @@ def fit_retriever(
     console: Console | None = None,
     checkpoint_folder: Path | None = None,
 ) -> Fitted:
-    """Fit the model of ``[retriever]``."""
+    """Fit the model of ``[retriever]``: select on validation, then (``refit``) fit on both parts."""
     chosen = settings.retriever
+    if isinstance(chosen, SoftmaxDNNSettings):
+        return _select_and_refit(dataset, split, chosen, settings, console, checkpoint_folder)
     last = split.train_and_valid if settings.training.refit else split.train
-    if isinstance(chosen, PopularitySettings):
-        return Fitted(Popularity.fit(last, dataset.num_items))
-    if isinstance(chosen, MFSettings):
-        return Fitted(
-            MatrixFactorization.fit(last, dataset.num_items, chosen, settings.seed),
-            chosen.model_dump(mode="json"),
-        )
-    return _fit_softmax_dnn(dataset, split, chosen, settings, console, checkpoint_folder)
+    retriever = fit_closed_form(chosen, last, dataset, settings)
+    return Fitted(retriever, chosen.model_dump(mode="json", exclude={"model"}))
 
 
-def fit_baseline(name: str, dataset: Dataset, split: Split, settings: Settings) -> Fitted:
-    """Fit ``popularity``, or ``mf`` with the best of a few stated settings on validation."""
-    last = split.train_and_valid if settings.training.refit else split.train
-    if name == "popularity":
-        return Fitted(Popularity.fit(last, dataset.num_items))
-    trials = []
-    for trial in MF_TRIALS[: settings.evaluation.baseline_trials]:
-        mf_settings = MFSettings.model_validate(trial)
-        model = MatrixFactorization.fit(split.train, dataset.num_items, mf_settings, settings.seed)
-        trials.append((validation_figure(model, split.valid, settings.evaluation.select_on), mf_settings))
-    figure, best = max(trials, key=lambda one: one[0])
-    note = {
-        "selected_on": f"validation {settings.evaluation.select_on}",
-        "validation": figure,
-        "trials": len(trials),
-    }
-    return Fitted(
-        MatrixFactorization.fit(last, dataset.num_items, best, settings.seed),
-        {**best.model_dump(mode="json"), **note},
-    )
+@dataclass(frozen=True)
+class Selection:
+    """A retriever fitted on the training part, its validation figure, and the course of a network's training."""
+
+    retriever: Retriever
+    figure: float
+    run: TrainingRun | None = None
 
 
-def _fit_softmax_dnn(
+def fit_for_selection(
+    dataset: Dataset,
+    train: Interactions,
+    valid: Holdout,
+    settings: Settings,
+    console: Console | None = None,
+    checkpoint: Checkpoint | None = None,
+    after_epoch: AfterEpoch | None = None,
+) -> Selection:
+    """Fit on the training part and measure on validation. The test part is not even passed in.
+
+    Args:
+        dataset: items, users and their features.
+        train: learned from.
+        valid: asked.
+        settings: the whole run; ``refit`` plays no part here.
+        console: where a person follows a network's epochs.
+        checkpoint: where a network keeps its state.
+        after_epoch: is told the epoch and its validation figure; what it raises ends the training.
+    """
+    chosen = settings.retriever
+    if isinstance(chosen, SoftmaxDNNSettings):
+        model, run = _train_softmax_dnn(dataset, train, valid, chosen, settings, console, checkpoint, after_epoch)
+        assert run.best_validation is not None
+        return Selection(model, run.best_validation, run)
+    retriever = fit_closed_form(chosen, train, dataset, settings)
+    return Selection(retriever, validation_figure(retriever, valid, settings.evaluation.select_on))
+
+
+def _select_and_refit(
     dataset: Dataset,
     split: Split,
     chosen: SoftmaxDNNSettings,
@@ -105,49 +106,79 @@ def _fit_softmax_dnn(
     console: Console | None,
     checkpoint_folder: Path | None,
 ) -> Fitted:
-    def train(part: Interactions, training: Any, validate: bool, folder: str) -> tuple[SoftmaxDNN, TrainingRun]:
-        torch.manual_seed(settings.seed)
-        counts = np.bincount(part.item_idx[part.liked], minlength=dataset.num_items)
-        model = SoftmaxDNN(
-            dataset.num_items,
-            dataset.schema.query,
-            chosen,
-            counts,
-            dataset.schema.side("item"),
-            dataset.item_features,
-        ).to(device_of(training))
-        examples = TrainingExamples(dataset, part, chosen.target_window)
-        objective = SoftmaxObjective(model, examples, remove_seen=settings.split.seen == "remove")
-        select_on = settings.evaluation.select_on
-        checkpoint = None
-        if checkpoint_folder is not None:
-            checkpoint = Checkpoint(checkpoint_folder / folder, _fingerprint(settings, split, folder))
-        with Progress(len(examples), select_on, console) as progress:
-            run = fit(
-                model,
-                objective,
-                (lambda: validation_figure(model, split.valid, select_on)) if validate else None,
-                training,
-                seed=settings.seed,
-                progress=progress,
-                checkpoint=checkpoint,
-            )
-        return model, run
+    def checkpoint(part: str) -> Checkpoint | None:
+        if checkpoint_folder is None:
+            return None
+        return Checkpoint(checkpoint_folder / part, _fingerprint(settings, split, part))
 
-    model, run = train(split.train, settings.training, True, "selection")
+    selection = fit_for_selection(dataset, split.train, split.valid, settings, console, checkpoint("selection"))
+    model, run = selection.retriever, selection.run
+    assert run is not None
     course: dict[str, Any] = {"selection": run.to_dict()}
     if settings.training.refit and run.ended_by != "interrupt":
         say = (console or Console(quiet=True)).print
         say(f"fitting anew on training and validation part, {run.best_epoch} epochs")
-        again = settings.training.model_copy(update={"epochs": run.best_epoch})
+        training = settings.training.model_copy(update={"epochs": run.best_epoch})
+        again = settings.model_copy(update={"training": training})
         try:
-            refitted, refit = train(split.train_and_valid, again, False, "refit")
+            refitted, refit = _train_softmax_dnn(
+                dataset, split.train_and_valid, None, chosen, again, console, checkpoint("refit")
+            )
             if refit.ended_by == "interrupt":
                 raise KeyboardInterrupt
             model, course["refit"] = refitted, refit.to_dict()
         except KeyboardInterrupt:  # a half-fitted model is worse than the selected one
             say("interrupted: going on with the model fitted on the training part")
     return Fitted(model, {"epochs": run.best_epoch, "validation": run.best_validation}, course)
+
+
+def _train_softmax_dnn(
+    dataset: Dataset,
+    train: Interactions,
+    valid: Holdout | None,
+    chosen: SoftmaxDNNSettings,
+    settings: Settings,
+    console: Console | None,
+    checkpoint: Checkpoint | None,
+    after_epoch: AfterEpoch | None = None,
+) -> tuple[SoftmaxDNN, TrainingRun]:
+    torch.manual_seed(settings.seed)
+    counts = np.bincount(train.item_idx[train.liked], minlength=dataset.num_items)
+    model = SoftmaxDNN(
+        dataset.num_items,
+        dataset.schema.query,
+        chosen,
+        counts,
+        dataset.schema.side("item"),
+        dataset.item_features,
+    ).to(device_of(settings.training))
+    examples = TrainingExamples(dataset, train, chosen.target_window)
+    objective = SoftmaxObjective(model, examples, remove_seen=settings.split.seen == "remove")
+    select_on = settings.evaluation.select_on
+    with _TellingProgress(len(examples), select_on, console, after_epoch) as progress:
+        run = fit(
+            model,
+            objective,
+            None if valid is None else (lambda: validation_figure(model, valid, select_on)),
+            settings.training,
+            seed=settings.seed,
+            progress=progress,
+            checkpoint=checkpoint,
+        )
+    return model, run
+
+
+class _TellingProgress(Progress):
+    """Tells somebody else of every epoch as well."""
+
+    def __init__(self, per_epoch: int, figure: str, console: Console | None, after_epoch: AfterEpoch | None) -> None:
+        super().__init__(per_epoch, figure, console)
+        self._after_epoch = after_epoch
+
+    def epoch_ended(self, record: EpochRecord, *, is_best: bool) -> None:
+        super().epoch_ended(record, is_best=is_best)
+        if self._after_epoch is not None and record.validation is not None:
+            self._after_epoch(record.epoch, record.validation)
 
 
 def _fingerprint(settings: Settings, split: Split, part: str) -> str:
@@ -161,9 +192,19 @@ def serve(retriever: Retriever, dataset: Dataset, folder: Path) -> ServedRetriev
     folder.mkdir(parents=True)
     if isinstance(retriever, SoftmaxDNN):
         config = save_softmax_dnn(retriever, folder)
-    elif isinstance(retriever, (MatrixFactorization, Popularity)):
+    elif isinstance(retriever, (MatrixFactorization, Popularity, ItemItem)):
         config = retriever.config()
     else:
         raise TypeError(f"no served form for {type(retriever).__name__}")
+    if isinstance(retriever, ItemItem) and retriever.history_vectors is not None:
+        save_vectors(retriever.history_vectors, folder, "history_vectors")
     save_retriever(retriever, folder, config)
     return load_retriever(folder, dataset.schema)
+
+
+def num_parameters(retriever: Retriever) -> int:
+    """Numbers that were fitted: a network's weights, else what is stored of the items."""
+    if isinstance(retriever, torch.nn.Module):
+        return sum(one.numel() for one in retriever.parameters())
+    vectors = retriever.encode_items()
+    return int(vectors.size)

@@ -8,22 +8,30 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from rich.console import Console
 
+from shortlist.data.dataset import Dataset
 from shortlist.data.loading import load_dataset
-from shortlist.data.splitting import split
-from shortlist.evaluation.evaluator import definitions, evaluate_all
+from shortlist.data.splitting import Split, split
+from shortlist.evaluation.assessment import Assessment, assess
 from shortlist.evaluation.report import Report
+from shortlist.evaluation.sampled import WARNING
 from shortlist.recommender import artifact
+from shortlist.recommender.evaluation import latency
 from shortlist.recommender.recommender import Recommender
 from shortlist.settings import Settings
+from shortlist.training.baselines import fit_baselines
 from shortlist.training.checkpoint import Checkpoint
-from shortlist.training.retrievers import Fitted, fit_baseline, fit_retriever, serve
+from shortlist.training.retrievers import Fitted, fit_retriever, num_parameters, serve
 
 
-def train(settings: Settings, out: str | Path, console: Console | None = None) -> Recommender:
+def train(settings: Settings, out: str | Path, console: Console | None = None, seeds: int = 1) -> Recommender:
     """Fit, evaluate on the test part beside the baselines, and write the artifact.
 
     A run that was killed goes on from ``OUT.checkpoint``. Ctrl-C while training goes on with the best weights so far.
@@ -32,6 +40,8 @@ def train(settings: Settings, out: str | Path, console: Console | None = None) -
         settings: the whole run.
         out: folder of the artifact; one that is there is replaced in one step.
         console: where a person follows it; None: silent.
+        seeds: train this many times, with seeds from ``settings.seed`` on, on the same split; the one best on
+            validation is kept, and the report has the figures of all.
 
     Returns:
         The artifact, loaded.
@@ -51,57 +61,115 @@ def train(settings: Settings, out: str | Path, console: Console | None = None) -
     )
 
     started = time.perf_counter()
-    checkpoint = out.with_name(out.name + ".checkpoint")
-    fitted: dict[str, Fitted] = {settings.retriever.model: fit_retriever(dataset, parts, settings, console, checkpoint)}
+    checkpoints = out.with_name(out.name + ".checkpoint")
+    fitted = _fit_seeds(dataset, parts, settings, seeds, console, checkpoints)
+    best_seed, best = next(iter(fitted.items()))
     seconds["fit"] = time.perf_counter() - started
     started = time.perf_counter()
-    for name in settings.evaluation.baselines:
-        if name not in fitted:
-            say(f"fitting the baseline {name}")
-            fitted[name] = fit_baseline(name, dataset, parts, settings)
+    baselines = fit_baselines(dataset, parts, settings, say)
     seconds["fit_baselines"] = time.perf_counter() - started
 
+    ks = [k for k in settings.evaluation.k if k <= dataset.num_items] or [dataset.num_items]
+    measure = partial(
+        assess,
+        dataset=dataset,
+        train=parts.train_and_valid if settings.training.refit else parts.train,
+        holdout=parts.test,
+        ks=ks,
+        select_on=settings.evaluation.select_on,
+        sampled=parts.test.negatives is not None,
+        seed=settings.seed,
+    )
     with tempfile.TemporaryDirectory() as folder:
-        served = {name: serve(one.retriever, dataset, Path(folder) / name) for name, one in fitted.items()}
+        model: str = settings.retriever.model
+        models = {model: best.retriever, **baselines.retrievers}
+        served = {name: serve(one, dataset, Path(folder) / name) for name, one in models.items()}
         started = time.perf_counter()
-        ks = [k for k in settings.evaluation.k if k <= dataset.num_items] or [dataset.num_items]
-        models = evaluate_all(served, parts.test, ks, settings.seed)
+        figures = measure(served)
+        by_seed = {best_seed: figures.models[model]}
+        for seed, one in list(fitted.items())[1:]:
+            again = {model: serve(one.retriever, dataset, Path(folder) / f"{model}-{seed}")}
+            by_seed[seed] = measure(again).models[model]
         seconds["evaluate"] = time.perf_counter() - started
-        report = Report(
+        others = {name: one for name, one in served.items() if name != model}
+        recommender = Recommender(dataset, served[model], settings, None, others)
+        recommender.report = Report(
             split=parts.description,
             num_queries=len(parts.test),
-            definition=definitions(ks),
-            models=models,
+            definition=figures.definition,
+            models=figures.models,
             seconds={name: round(value, 2) for name, value in seconds.items()},
             peak_memory_mb=round(peak_memory_mb(), 1),
-            seed=settings.seed,
-            data=dataset.summary.to_dict(),
-            notes=notes(models, settings),
-            settings={name: one.selected for name, one in fitted.items() if one.selected},
+            seed=best_seed,
+            data={**dataset.summary.to_dict(), "fingerprint": dataset.fingerprint[:16]},
+            notes=notes(figures, settings, baselines.notes),
+            settings={name: one for name, one in {model: best.selected, **baselines.selected}.items() if one},
+            comparisons=figures.comparisons,
+            slices=figures.slices,
+            curves=figures.curves,
+            training=best.course,
+            cost={
+                "parameters": {name: num_parameters(one) for name, one in models.items()},
+                "latency_ms": latency(recommender, parts.test),
+            },
+            seeds=_seed_figures(by_seed),
         )
-        model, *baselines = served
-        recommender = Recommender(dataset, served[model], settings, report, {name: served[name] for name in baselines})
-        artifact.save(recommender, out, fitted[model].course)
-    for part in ("selection", "refit"):
-        Checkpoint(checkpoint / part, "").delete()
-    if checkpoint.is_dir():
-        checkpoint.rmdir()
+        artifact.save(recommender, out, best.course, figures.per_target(dataset))
+    _delete(checkpoints)
     return artifact.load(out)
 
 
-def notes(models: dict[str, dict[str, dict[str, float]]], settings: Settings) -> tuple[str, ...]:
+def _fit_seeds(
+    dataset: Dataset, parts: Split, settings: Settings, seeds: int, console: Console | None, checkpoints: Path
+) -> dict[int, Fitted]:
+    """The model by seed, best on validation first. The split is the same for all."""
+    fitted = {}
+    for seed in range(settings.seed, settings.seed + seeds):
+        if seeds > 1 and console is not None:
+            console.print(f"seed {seed}")
+        own = settings.model_copy(update={"seed": seed})
+        fitted[seed] = fit_retriever(dataset, parts, own, console, checkpoints / f"seed-{seed}")
+    return dict(sorted(fitted.items(), key=lambda one: -float(one[1].selected.get("validation", 0))))
+
+
+def _seed_figures(by_seed: Mapping[int, Mapping[str, Mapping[str, float]]]) -> dict[str, Any]:
+    """Figures of the model by seed, the kept one first, and their mean and deviation."""
+    if len(by_seed) == 1:
+        return {}
+    names = next(iter(by_seed.values()))
+    values = {name: [float(of_seed[name]["value"]) for of_seed in by_seed.values()] for name in names}
+    return {
+        "seeds": list(by_seed),
+        "figures": {
+            name: {"values": one, "mean": float(np.mean(one)), "deviation": float(np.std(one, ddof=1))}
+            for name, one in values.items()
+        },
+    }
+
+
+def _delete(checkpoints: Path) -> None:
+    for folder in sorted(checkpoints.glob("seed-*/*")):
+        Checkpoint(folder, "").delete()
+    for folder in [*checkpoints.glob("seed-*"), checkpoints]:
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def notes(figures: Assessment, settings: Settings, about_baselines: list[str]) -> tuple[str, ...]:
     """What a reader must know beside the figures: above all where the model loses."""
-    first = next(iter(models))
-    figure = next(iter(models[first]))
-    mine, told = models[first][figure]["value"], []
-    for name, figures in models.items():
-        if figures[figure]["value"] > mine:
-            told.append(f"{first} is below {name} in {figure}: {mine:.4f} < {figures[figure]['value']:.4f}.")
-    if settings.split.method == "random":
-        told.append(
-            "A random split lets models learn from what happened after a query: figures are higher than live ones."
-        )
-    return tuple(told)
+    comparisons, told = figures.comparisons, []
+    for name, found in comparisons["against"].items():
+        if found["difference"] < 0:
+            sure = 1 - found["probability"]
+            told.append(
+                f"{comparisons['model']} is below {name} in {comparisons['figure']}: {found['difference']:+.4f} "
+                f"(with probability {sure:.2f} under other people of the same kind)."
+            )
+    if settings.split.method == "random" or settings.split.later_history == "allow":
+        told.append("Models may learn from what happened after a query: figures are higher than live ones.")
+    if any(name.startswith("sampled_") for name in figures.definition):
+        told.append(WARNING)
+    return (*told, *about_baselines)
 
 
 def peak_memory_mb() -> float:

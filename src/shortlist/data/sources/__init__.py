@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shortlist.data.sources import movielens
+from shortlist.data.sources import movielens, published_splits
 from shortlist.errors import DataError, did_you_mean
 
 
@@ -84,6 +84,25 @@ KNOWN: Mapping[str, KnownDataset] = {
             files=("ratings.parquet", "movies.dat.gz", "users.dat.gz"),
             settings={"data": {"columns": _COLUMNS}, "features": {"item": _MOVIES, "user": _PEOPLE}},
             tables=movielens.ml_1m,
+        ),
+        KnownDataset(
+            name="ncf-ml-1m",
+            title="MovieLens 1M as split by He et al. 2017: last film out, 99 given negatives a user",
+            licence=_MOVIELENS,
+            files=("ml-1m.train.parquet", "ml-1m.test.rating.gz", "ml-1m.test.negative.gz"),
+            settings={
+                "data": {"columns": {**_COLUMNS, "title": None}},
+                "split": {"method": "files", "validation": "last_out"},
+            },
+            tables=published_splits.ncf_ml_1m,
+        ),
+        KnownDataset(
+            name="gowalla-lightgcn",
+            title="Gowalla as split for LightGCN: 1,027,370 check-ins of 29,858 users at 40,981 places",
+            licence="none stated by its publishers; local use only",
+            files=("train.txt.gz", "test.txt.gz"),
+            settings={"split": {"method": "files", "stratify": "user"}},
+            tables=published_splits.gowalla_lightgcn,
         ),
     )
 }

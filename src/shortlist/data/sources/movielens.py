@@ -11,11 +11,12 @@ import pyarrow as pa
 
 
 class Tables(NamedTuple):
-    """Interactions, users and items: files or frames, as ``prepare`` takes them."""
+    """Interactions (or several by the part they play), users, items, negatives: files or frames, as ``prepare`` takes them."""
 
     interactions: Any
     users: Any
     items: Any
+    negatives: Any = None
 
 
 # The year stands in brackets at the end of a title: "Toy Story (1995)".

@@ -21,8 +21,14 @@ function modelNames(report) {
   return names.includes(report.model) ? [report.model, ...names.filter((name) => name !== report.model)] : names;
 }
 
+// What a glance needs, at the shortest list; the full report has the rest.
+const HEADLINES = ["ndcg", "hit_rate", "recall", "mrr", "coverage", "diversity"];
+
 function metricNames(models) {
-  return [...new Set(Object.values(models).flatMap((metrics) => Object.keys(metrics ?? {})))];
+  const names = [...new Set(Object.values(models).flatMap((metrics) => Object.keys(metrics ?? {})))];
+  const k = Math.min(...names.filter((name) => name.startsWith("ndcg@")).map((name) => Number(name.slice(5))));
+  const chosen = HEADLINES.map((metric) => `${metric}@${k}`).filter((name) => names.includes(name));
+  return chosen.length ? chosen : names;
 }
 
 /** What a column needs: its best value and the end of its scale. */
@@ -80,7 +86,8 @@ function Models({ report }) {
     </table>
   </div>
   <p class="fine">Best value of each metric in bold, its interval in brackets${Number.isFinite(report.num_queries)
-    ? ` over ${number(report.num_queries)} queries` : ""}. Where two intervals overlap, take a lead with care.</p></section>`;
+    ? ` over ${number(report.num_queries)} queries` : ""}. Where two intervals overlap, take a lead with care.
+    <a href="/report">The full report</a> has all figures, slices, curves and costs on one page.</p></section>`;
 }
 
 /** One value of the data summary; times are printed as days and durations. */
@@ -104,8 +111,8 @@ function Facts({ title, facts, emptyText }) {
   </section>`;
 }
 
-function Definitions({ definition }) {
-  const entries = Object.entries(isRecord(definition) ? definition : {});
+function Definitions({ definition, shown }) {
+  const entries = Object.entries(isRecord(definition) ? definition : {}).filter(([metric]) => shown.includes(metric));
   if (!entries.length) return null;
   return html`<section class="facts-box">
     <h2>What the metrics mean</h2>
@@ -140,6 +147,6 @@ export function Report() {
         <${Facts} title="Split" facts=${report.split} emptyText="No split is recorded." />
         <${Facts} title="Run" facts=${runFacts(report)} emptyText="Nothing about the run is recorded." />
       </div>
-      <${Definitions} definition=${report.definition} />`}
+      <${Definitions} definition=${report.definition} shown=${measuredModels ? metricNames(report.models) : []} />`}
   </div>`;
 }

@@ -1,0 +1,70 @@
+"""What models that score an item by its ties to the items of the history have in common.
+
+score(query, j) = Σ_{i ∈ history} W[i, j]. As a retriever: the query's vector is its history as a row of zeros and ones,
+and the vector of item j is column j of W, so that nothing but the sparse query is new to an index.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shortlist.data.interactions import Interactions
+from shortlist.data.queries import QueryBatch
+from shortlist.data.ragged import Ragged, distinct
+from shortlist.retrieval.base import Vectors
+
+
+class ItemItem:
+    """A retriever over item-to-item weights.
+
+    Args:
+        name: of the model.
+        item_vectors: [N, D], dense or sparse.
+        history_vectors: [N, D] sparse, one row an item of the history; None: the identity, D = N.
+
+    An item counts once in a history, however often it was taken. An empty history scores every item 0.
+    """
+
+    has_item_bias = False
+
+    def __init__(self, name: str, item_vectors: Vectors, history_vectors: Any = None) -> None:
+        self.name, self.item_vectors, self.history_vectors = name, item_vectors, history_vectors
+
+    def encode_queries(self, queries: QueryBatch) -> Vectors:
+        """[B, D]: sparse rows of ones, or (dense) the sums of their history vectors."""
+        histories = multi_hot(queries.liked, self.item_vectors.shape[0])
+        if self.history_vectors is None:
+            return histories
+        summed: NDArray[np.float32] = (histories @ self.history_vectors).toarray()
+        return summed
+
+    def encode_items(self) -> Vectors:
+        """[N, D]."""
+        return self.item_vectors
+
+    def config(self) -> dict[str, Any]:
+        """What a saved retriever needs beside its vectors."""
+        return {"query_encoder": "history_sum", "has_history_vectors": self.history_vectors is not None}
+
+
+def multi_hot(rows: Ragged, num_items: int) -> Any:
+    """Sparse [R, num_items] float32 (SciPy's ``csr_array``): 1 where the item stands in the row.
+
+    >>> multi_hot(Ragged.from_rows([[2, 0, 2], []]), 3).toarray().tolist()
+    [[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]
+    """
+    from scipy.sparse import csr_array
+
+    pairs = distinct(rows.row_of_value * num_items + rows.values)
+    once = Ragged.from_row_of_value((pairs % num_items).astype(np.int32), pairs // num_items, len(rows))
+    ones = np.ones(len(once.values), dtype=np.float32)
+    return csr_array((ones, once.values, once.offsets.astype(np.int32)), shape=(len(rows), num_items))
+
+
+def taken_matrix(train: Interactions | Ragged, num_items: int) -> Any:
+    """X: sparse [users with a positive, N], 1 where the user took the item."""
+    positives = train.positives() if isinstance(train, Interactions) else train
+    return multi_hot(positives.take(np.flatnonzero(positives.lengths)), num_items)

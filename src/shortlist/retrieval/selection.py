@@ -1,0 +1,108 @@
+"""From a block of scores to the best k and to the ranks of targets, without sorting the corpus.
+
+Two roads give the same answers: plain NumPy, and, for large blocks where numba is installed, the loops of ``compiled``.
+A forbidden item has the score −inf.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shortlist.data.ragged import Ragged
+
+_COMPILED_CELLS = 2_000_000  # smaller blocks take milliseconds either way, and should not wait for numba to load
+_COMPARED_AT_ONCE = 4_000_000
+
+
+def _has_numba() -> bool:
+    try:
+        return find_spec("numba") is not None
+    except ImportError:
+        return False
+
+
+_HAS_NUMBA = _has_numba()
+
+
+def top(scores: NDArray[np.float32], k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """The k best columns of every row, best first; of equal scores the lower column first.
+
+    Args:
+        scores: [B, N], finite or −inf.
+        k: at most N.
+
+    Returns:
+        columns [B, k], −1 where there are fewer than k; their scores [B, k], −inf there.
+    """
+    if _is_worth_compiling(scores):
+        from shortlist.retrieval.compiled import top as compiled_top
+
+        return compiled_top(scores, k)
+    order = _best_first(scores, k)
+    best = np.take_along_axis(scores, order, 1)
+    return np.where(best > -np.inf, order, -1).astype(np.int32), best
+
+
+def ranks(scores: NDArray[np.float32], targets: Ragged, first_query: int = 0) -> NDArray[np.int64]:
+    """Rank (1 is best) of every target in its row. Equal scores are ordered by lot.
+
+    The lot is a hash of query and item: the same in every run, and independent of the items' order, so that a model
+    whose scores are all equal gets what chance gets. (The lower index is no fair judge of ties: items are numbered by
+    popularity.)
+
+    Args:
+        scores: [B, N].
+        targets: B rows of columns.
+        first_query: number of row 0 among all queries: blocks do not change ranks.
+
+    Returns:
+        [T], aligned with ``targets.values``; N + 1 for a forbidden target.
+    """
+    if _is_worth_compiling(scores):
+        from shortlist.retrieval.compiled import ranks as compiled_ranks
+
+        return compiled_ranks(scores, targets, first_query)
+    query, item = targets.row_of_value, targets.values
+    own = scores[query, item]
+    ahead = np.empty(len(item), dtype=np.int64)
+    size = max(1, _COMPARED_AT_ONCE // max(1, scores.shape[1]))
+    for start in range(0, len(item), size):
+        chunk = slice(start, start + size)
+        others, mine = scores[query[chunk]], own[chunk, None]
+        ahead[chunk] = (others > mine).sum(axis=1)
+        row, column = np.nonzero(others == mine)
+        query_of_tie = first_query + query[chunk][row]
+        loses = lot(query_of_tie, column) < lot(query_of_tie, item[chunk][row])
+        ahead[chunk] += np.bincount(row[loses], minlength=len(mine))
+    return np.where(own > -np.inf, ahead + 1, scores.shape[1] + 1)
+
+
+def lot(query: NDArray[np.int64], item: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """A number that looks random for every pair (the finaliser of SplitMix64, Steele et al. 2014)."""
+    mixed = query.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + item.astype(np.uint64)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))
+
+
+def _is_worth_compiling(scores: NDArray[np.float32]) -> bool:
+    return _HAS_NUMBA and scores.size >= _COMPILED_CELLS
+
+
+def _best_first(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    """[B, k] columns of the best scores, ties by lower column.
+
+    Score and column go into one 64-bit key, so that one unstable partition gives one answer.
+    """
+    bits = (scores + np.float32(0)).view(np.int32)  # + 0 makes -0 and 0 one number
+    ordered = np.where(bits >= 0, bits, bits ^ np.int32(0x7FFFFFFF)).astype(np.int64)  # monotone in the score
+    num_items = scores.shape[1]
+    keys = -(ordered << 32) + np.arange(num_items)
+    if k < num_items:
+        part = np.argpartition(keys, k - 1, axis=1)[:, :k]
+    else:
+        part = np.broadcast_to(np.arange(num_items), keys.shape)
+    return np.take_along_axis(part, np.argsort(np.take_along_axis(keys, part, 1), axis=1), 1)
