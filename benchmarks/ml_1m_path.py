@@ -25,7 +25,7 @@ import shortlist.training  # noqa: F401 - sets how PyTorch's threads wait
 from shortlist.data.dataset import Dataset
 from shortlist.data.loading import load_dataset
 from shortlist.data.splitting import Split, split
-from shortlist.evaluation.evaluator import evaluate
+from shortlist.evaluation.evaluator import evaluate, validation_figure
 from shortlist.models.mf import MatrixFactorization
 from shortlist.models.softmax_dnn import SoftmaxDNN
 from shortlist.settings import MFSettings, Settings, SoftmaxDNNSettings
@@ -67,6 +67,9 @@ def main() -> None:
     for window in (5, 10):
         model, seconds = softmax_epoch(dataset, parts, settings, window)
         rows.append((f"softmax_dnn, one epoch, target_window {window}", seconds, "60 s", "batch 1024"))
+        _, checking = timed(lambda model=model: validation_figure(model, parts.valid, "ndcg@10"), 2)
+        share = f"{checking / seconds:.1%} of the epoch"
+        rows.append(("validation after it: all 6,040 queries, whole corpus", checking, "5 %", share))
     _, seconds = timed(lambda: evaluate(model, parts.test, (10, 20, 100)), 2)
     rows.append(("full-corpus evaluation of softmax_dnn", seconds, "2 s", ""))
 

@@ -53,6 +53,12 @@ class ModelCard:
             pairs = ", ".join(f"{key} = {value}" for key, value in self.settings[section].items() if value is not None)
             lines.append(Text(f"{section:<10}{pairs}"))
         if self.report is not None:
+            prints = f"split {self.report.split['fingerprint']}, data {data.get('fingerprint', 'not recorded')}"
+            lines.append(Text(f"prints    {prints}"))
+            if (parameters := self.report.cost.get("parameters", {}).get(self.model)) is not None:
+                latency = self.report.cost["latency_ms"]
+                one = f"one answer {latency['median']} ms (95 %: {latency['p95']} ms)"
+                lines.append(Text(f"size      {parameters:,} parameters; {one}"))
             seconds = ", ".join(f"{name} {value} s" for name, value in self.report.seconds.items())
             lines += [Text(f"cost      {seconds}; peak memory {self.report.peak_memory_mb:,.0f} MB\n")]
         limits = [Text("\nlimits", style="bold"), *(Text(f"· {limit}") for limit in self.limits)]
@@ -64,7 +70,7 @@ def model_card(recommender: Recommender) -> ModelCard:
     """Collect the facts."""
     return ModelCard(
         model=recommender.retriever.name,
-        data=recommender.dataset.summary.to_dict(),
+        data={**recommender.dataset.summary.to_dict(), "fingerprint": recommender.dataset.fingerprint[:16]},
         settings=recommender.settings.to_dict(),
         limits=tuple(_limits(recommender)),
         report=recommender.report,
@@ -85,4 +91,20 @@ def _limits(recommender: Recommender) -> list[str]:
         limits.append("It learned nothing from dislikes: they only remove items ([data.feedback] disliked).")
     if not data.has_time:
         limits.append("The data has no time: the order of rows stood in for it.")
-    return limits
+    return [*limits, *_weak_spots(recommender.report)]
+
+
+def _weak_spots(report: Report | None) -> list[str]:
+    """Baselines that are better, and parts of the people and items where popularity is, as surely as the test can tell."""
+    if report is None:
+        return []
+    found, figure = [], report.comparisons.get("figure")
+    for name, one in report.comparisons.get("against", {}).items():
+        if one["high"] is not None and one["high"] < 0:
+            found.append(f"{name} is better: by {-one['difference']:.4f} {figure} on the same queries.")
+    for part in report.slices:
+        one = part["versus_popularity"]
+        if one and one["high"] is not None and one["high"] < 0:
+            where = f"{part['group']} = {part['name']} ({part['num_queries']:,} queries)"
+            found.append(f"Popularity is better for {where}: by {-one['difference']:.4f} {figure}.")
+    return found
