@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import html
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
 from typing import Any
+
+from shortlist.evaluation.report import plain
 
 _PAGE = Path(__file__).parent / "page"
 # In the order in which they need each other; they share one scope.
@@ -53,15 +54,6 @@ def render(artifacts: Sequence[tuple[str, Mapping[str, Any]]], comparisons: Sequ
     return Template((_PAGE / "page.html").read_text(encoding="utf-8")).substitute(
         title=html.escape(", ".join(name for name, _ in artifacts)),
         style=(_PAGE / "page.css").read_text(encoding="utf-8"),
-        data=json.dumps(_plain(data), ensure_ascii=False, allow_nan=False, default=str).replace("<", "\\u003c"),
+        data=json.dumps(plain(data), ensure_ascii=False, allow_nan=False, default=str).replace("<", "\\u003c"),
         script=f'"use strict";\n(() => {{\n{scripts}\n}})();',
     )
-
-
-def _plain(value: Any) -> Any:
-    """What JSON can say: a number that is not finite is null, a key is text."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

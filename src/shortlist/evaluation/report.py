@@ -70,7 +70,7 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """As ``train --json`` prints it; what is not a number is null."""
-        return {one.name: _plain(getattr(self, one.name)) for one in fields(self)}
+        return {one.name: plain(getattr(self, one.name)) for one in fields(self)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Report:
@@ -172,10 +172,10 @@ def _cell(figure: Mapping[str, float | None] | None, best: float, with_interval:
     return cell
 
 
-def _plain(value: Any) -> Any:
-    """Lists and dictionaries all the way down; NaN and infinities are None, for JSON has no word for them."""
+def plain(value: Any) -> Any:
+    """What JSON can say, all the way down: keys are text; NaN and infinities, for which it has no word, are None."""
     if isinstance(value, Mapping):
-        return {key: _plain(one) for key, one in value.items()}
+        return {str(key): plain(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
+        return [plain(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

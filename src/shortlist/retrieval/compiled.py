@@ -60,54 +60,40 @@ def _top(scores: NDArray[np.float32], columns: NDArray[np.int32], best: NDArray[
         for item in range(num_items):
             score = scores[row, item]
             if size == k:
-                # a later column never displaces an equal score
-                if not score > value[0]:
-                    continue
-                at = 0
-                while True:  # sift down from the top
-                    child = 2 * at + 1
-                    if child >= k:
-                        break
-                    other = child + 1
-                    if other < k and (
-                        value[other] < value[child] or (value[other] == value[child] and column[other] > column[child])
-                    ):
-                        child = other
-                    # the new item has the highest column so far: among equals it is the worst
-                    if value[child] >= score:
-                        break
-                    value[at], column[at] = value[child], column[child]
-                    at = child
+                if score > value[0]:  # a later column never displaces an equal score
+                    _sink(value, column, k, score, item)
             elif score > -np.inf:
                 at = size
                 size += 1
-                while at > 0:  # sift up from the end
+                while at > 0 and value[(at - 1) // 2] >= score:  # the newest is the worst among equals: it rises
                     parent = (at - 1) // 2
-                    if value[parent] < score:
-                        break
                     value[at], column[at] = value[parent], column[parent]
                     at = parent
-            else:
-                continue
-            value[at], column[at] = score, item
+                value[at], column[at] = score, item
         for last in range(size - 1, 0, -1):  # take the worst off the top, again and again
             score, item = value[last], column[last]
             value[last], column[last] = value[0], column[0]
-            at = 0
-            while True:
-                child = 2 * at + 1
-                if child >= last:
-                    break
-                other = child + 1
-                if other < last and (
-                    value[other] < value[child] or (value[other] == value[child] and column[other] > column[child])
-                ):
-                    child = other
-                if value[child] > score or (value[child] == score and column[child] < item):
-                    break
-                value[at], column[at] = value[child], column[child]
-                at = child
-            value[at], column[at] = score, item
+            _sink(value, column, last, score, item)
+
+
+@numba.njit(nogil=True, cache=True)
+def _sink(value: NDArray[np.float32], column: NDArray[np.int32], size: int, score: np.float32, item: int) -> None:
+    """Put an entry into the place of the top and let it sink below what is worse."""
+    at = 0
+    while True:
+        child = 2 * at + 1
+        if child >= size:
+            break
+        other = child + 1
+        if other < size and (
+            value[other] < value[child] or (value[other] == value[child] and column[other] > column[child])
+        ):
+            child = other
+        if value[child] > score or (value[child] == score and column[child] < item):
+            break
+        value[at], column[at] = value[child], column[child]
+        at = child
+    value[at], column[at] = score, item
 
 
 @numba.njit(nogil=True, cache=True)
