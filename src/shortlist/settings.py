@@ -99,10 +99,23 @@ class DataSettings(_Table):
 class FeatureSettings(_Table):
     """One feature of a user, an item or the moment of the request."""
 
-    kind: Literal["number", "category", "tags"] = Field(description="number, category, or tags (several at once)")
+    kind: Literal["number", "category", "tags", "vector", "text"] = Field(
+        description="number; category; tags (several at once); vector (given numbers, such as a text model's embedding); "
+        "text (its words and pairs of words, hashed)"
+    )
     column: str | None = Field(None, description="column it stands in; default: the feature's name")
-    separator: str = Field("|", description="what stands between tags where the column is text")
+    separator: str = Field("|", description="what stands between tags, or a vector's numbers, where the column is text")
     max_values: Positive = Field(10_000, description="keep this many of the most frequent values; the rest is 'unseen'")
+    buckets: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description="category, tags, text: hash values to so many codes instead of keeping a vocabulary: new values have a "
+        "code at once, and some share one; text is always hashed (0: to max_values)",
+    )
+    transform: Literal["standard", "log", "quantile"] = Field(
+        "standard",
+        description="number, before it is standardised: as it is; sign · log(1 + |x|), for counts and prices; or its place "
+        "among the training values, for anything skewed",
+    )
 
 
 class FeaturesSettings(_Table):

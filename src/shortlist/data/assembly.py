@@ -11,8 +11,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from shortlist.data.dataset import Dataset
-from shortlist.data.features import Column, FeatureSpec, Schema, Side, plain_column
+from shortlist.data.feature_spec import FeatureSpec, Schema, Side
+from shortlist.data.features import Column
 from shortlist.data.interactions import Interactions
+from shortlist.data.plain_columns import plain_column
 from shortlist.data.ragged import Ragged, distinct
 from shortlist.data.summary import DataSummary
 from shortlist.data.tables import ROW

@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from shortlist.data.features import FeatureTable, Schema
+from shortlist.data.feature_spec import Schema
+from shortlist.data.features import FeatureTable
 from shortlist.data.interactions import Interactions
 from shortlist.data.ragged import Ragged
 from shortlist.data.summary import DataSummary

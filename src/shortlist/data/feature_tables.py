@@ -9,7 +9,7 @@ import narwhals as nw
 import numpy as np
 import pyarrow as pa
 
-from shortlist.data.features import plain_column
+from shortlist.data.plain_columns import plain_column
 from shortlist.data.tables import ROW, Source, TableReader, require_columns
 from shortlist.errors import DataError
 from shortlist.settings import FeatureSettings

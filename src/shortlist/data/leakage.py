@@ -108,7 +108,7 @@ def refuse_features_of_the_future(dataset: Dataset, before_test: NDArray[np.bool
             for spec in numbers:
                 column = features[spec.name]
                 assert isinstance(column, NumberColumn)
-                plain = column.values.astype(np.float64) * spec.std + spec.mean
+                plain = spec.plain_numbers(column.values)
                 fits = np.abs(plain[telling] - whole[telling]) <= 1e-4 * np.maximum(np.abs(whole[telling]), 1)
                 if len(telling) >= _SHOWN and fits.mean() >= _MATCHING:
                     row = int(telling[fits][0])

@@ -13,14 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shortlist.data.features import (
-    CategoryColumn,
-    FeatureSpec,
-    FeatureTable,
-    NumberColumn,
-    TagsColumn,
-    take_rows,
-)
+from shortlist.data.feature_spec import FeatureSpec
+from shortlist.data.features import CategoryColumn, FeatureTable, NumberColumn, TagsColumn, VectorColumn, take_rows
 from shortlist.data.ragged import Ragged
 
 
@@ -57,7 +51,8 @@ def network_inputs(queries: QueryBatch, specs: Sequence[FeatureSpec], max_histor
     Returns:
         ``liked`` and ``disliked`` [B, L] int64, item index + 1, 0 where there is none; ``liked_count`` [B, 1] float32,
         log(1 + length) of the whole history; ``numbers`` [B, 2F] float32, each number (0 where missing) and whether it
-        is missing; ``category.NAME`` [B] and ``tags.NAME`` [B, T] int64 codes.
+        is missing; ``vector.NAME`` [B, width + 1] float32, likewise; ``category.NAME`` [B] and ``tags.NAME`` [B, T] int64
+        codes (of text: of its words).
     """
     inputs: dict[str, NDArray[Any]] = {}
     for name, history in (("liked", queries.liked), ("disliked", queries.disliked)):
@@ -71,6 +66,10 @@ def network_inputs(queries: QueryBatch, specs: Sequence[FeatureSpec], max_histor
         if isinstance(column, NumberColumn):
             missing = np.isnan(column.values)
             numbers += [np.where(missing, np.float32(0), column.values), missing.astype(np.float32)]
+        elif isinstance(column, VectorColumn):
+            missing = np.isnan(column.values[:, :1])
+            known = np.where(missing, np.float32(0), column.values)
+            inputs[f"vector.{spec.name}"] = np.concatenate([known, missing.astype(np.float32)], axis=1)
         elif isinstance(column, CategoryColumn):
             inputs[f"category.{spec.name}"] = column.codes.astype(np.int64)
         elif isinstance(column, TagsColumn):

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shortlist.data.dataset import Dataset
-from shortlist.data.features import CategoryColumn, Column, NumberColumn, Schema, Side, TagsColumn
+from shortlist.data.feature_spec import Schema, Side
+from shortlist.data.features import CategoryColumn, Column, NumberColumn, TagsColumn, VectorColumn
 from shortlist.data.interactions import Interactions
 from shortlist.data.ragged import Ragged
 from shortlist.data.summary import DataSummary
@@ -96,6 +97,9 @@ def _to_arrow(column: Column) -> pa.Array:
         return pa.array(column.values)
     if isinstance(column, CategoryColumn):
         return pa.array(column.codes)
+    if isinstance(column, VectorColumn):
+        width = column.values.shape[1]
+        return pa.FixedSizeListArray.from_arrays(pa.array(column.values.ravel()), width)
     return _to_arrow_lists(column.codes)
 
 
@@ -104,6 +108,9 @@ def _from_arrow(array: pa.ChunkedArray, kind: str) -> Column:
         return NumberColumn(array.to_numpy())
     if kind == "category":
         return CategoryColumn(array.to_numpy())
+    if kind == "vector":
+        lists = array.combine_chunks()
+        return VectorColumn(lists.flatten().to_numpy().reshape(len(lists), -1))
     return TagsColumn(_from_arrow_lists(array))
 
 

@@ -7,15 +7,16 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from shortlist.data.features import MISSING, FeatureSpec
+from shortlist.data.feature_spec import FeatureSpec
+from shortlist.data.features import MISSING
 
 
 class FeatureEncoder(nn.Module):
-    """Embedding layers for categories and tags, numbers as they are; concatenated.
+    """Embedding layers for categories, tags and words, a linear layer for vectors, numbers as they are; concatenated.
 
     Args:
         specs: the features; categories and tags know how many codes they have.
-        embedding_dim: width of each category's and each tag set's embedding.
+        embedding_dim: width of what each feature but a number becomes.
 
     Missing and unseen values have rows of their own. Missing numbers come as 0 with a flag beside them.
     """
@@ -24,13 +25,21 @@ class FeatureEncoder(nn.Module):
         super().__init__()
         self.numbers = sum(2 for spec in specs if spec.kind == "number")
         self.categories = [spec.name for spec in specs if spec.kind == "category"]
-        self.tags = [spec.name for spec in specs if spec.kind == "tags"]
+        self.tags = [spec.name for spec in specs if spec.kind in ("tags", "text")]
+        self.vectors = [spec.name for spec in specs if spec.kind == "vector"]
         self.tables = nn.ModuleDict(
-            {_key(s.name): nn.Embedding(s.num_codes, embedding_dim) for s in specs if s.kind != "number"}
+            {
+                _key(s.name): nn.Embedding(s.num_codes, embedding_dim)
+                for s in specs
+                if s.kind not in ("number", "vector")
+            }
+        )
+        self.projections = nn.ModuleDict(
+            {_key(s.name): nn.Linear(s.width + 1, embedding_dim) for s in specs if s.kind == "vector"}
         )
         for table in self.tables.values():
             nn.init.normal_(table.weight, std=0.05)  # type: ignore[arg-type]
-        self.output_dim = self.numbers + embedding_dim * len(self.tables)
+        self.output_dim = self.numbers + embedding_dim * (len(self.tables) + len(self.projections))
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """[B, output_dim] from the arrays of ``network_inputs``."""
@@ -41,6 +50,7 @@ class FeatureEncoder(nn.Module):
             present = (codes >= MISSING).to(torch.float32)  # -1 pads
             vectors = self.tables[_key(name)](codes.clamp(min=0)) * present.unsqueeze(-1)
             parts.append(vectors.sum(dim=1) / present.sum(dim=1, keepdim=True).clamp(min=1))
+        parts += [self.projections[_key(name)](inputs[f"vector.{name}"]) for name in self.vectors]
         return torch.cat(parts, dim=1)
 
 

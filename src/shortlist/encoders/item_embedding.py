@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from shortlist.data.features import FeatureSpec, FeatureTable, NumberColumn, TagsColumn
+from shortlist.data.feature_spec import FeatureSpec
+from shortlist.data.features import FeatureTable, NumberColumn, TagsColumn, VectorColumn
 from shortlist.data.ragged import Ragged
 
 INIT_STD = 0.05
@@ -72,14 +73,16 @@ def _bags(
     ones = np.ones(num_items, dtype=np.int64)
     for spec in specs:
         column = features[spec.name]
-        if isinstance(column, NumberColumn):  # two codes: the number, and that it is missing
-            missing = np.isnan(column.values)
-            pair = np.stack([np.where(missing, np.float32(0), column.values), missing.astype(np.float32)], axis=1)
-            mine, weight = Ragged.from_lengths(np.tile([0, 1], num_items), 2 * ones), pair.ravel()
+        if isinstance(column, (NumberColumn, VectorColumn)):  # a code for each number, and one for its being missing
+            numbers = column.values.reshape(num_items, -1)
+            missing = np.isnan(numbers[:, :1])
+            known = np.concatenate([np.where(missing, np.float32(0), numbers), missing.astype(np.float32)], axis=1)
+            width = known.shape[1]
+            mine, weight = Ragged.from_lengths(np.tile(np.arange(width), num_items), width * ones), known.ravel()
         else:
             mine = column.codes if isinstance(column, TagsColumn) else Ragged.from_lengths(column.codes, ones)
             weight = np.repeat(1 / np.maximum(mine.lengths, 1), mine.lengths).astype(np.float32)
         codes = codes.concat_rows(Ragged(mine.values.astype(np.int64) + first, mine.offsets))
         weights = weights.concat_rows(Ragged(weight, mine.offsets))
-        first += 2 if spec.kind == "number" else spec.num_codes
+        first += spec.width + 1 if spec.kind == "vector" else 2 if spec.kind == "number" else spec.num_codes
     return (codes, weights.values), first

@@ -63,11 +63,10 @@ def _tags(dataset: Dataset) -> Any:
     """Tag features side by side; where there are none, category features."""
     from scipy.sparse import csr_array, hstack
 
-    features = dataset.item_features
-    chosen = [name for name, column in features.items() if isinstance(column, TagsColumn)]
-    chosen = chosen or [name for name, column in features.items() if isinstance(column, CategoryColumn)]
+    features, specs = dataset.item_features, [one for one in dataset.schema.side("item") if one.values]
+    chosen = [one.name for one in specs if one.kind == "tags"] or [one.name for one in specs if one.kind == "category"]
     blocks = []
-    for spec in dataset.schema.side("item"):
+    for spec in specs:
         if spec.name not in chosen:
             continue
         column = features[spec.name]

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shortlist.data.dataset import Dataset
-from shortlist.data.features import FIRST_VALUE, Column, FeatureSpec, NumberColumn, TagsColumn
+from shortlist.data.feature_spec import FeatureSpec
+from shortlist.data.features import FIRST_VALUE, Column, NumberColumn, TagsColumn, VectorColumn
 from shortlist.data.splitting import Holdout
 from shortlist.evaluation.background import Background
 from shortlist.evaluation.evaluator import Evaluation
@@ -132,11 +133,13 @@ def _values(spec: FeatureSpec, column: Column) -> Iterator[tuple[str, NDArray[np
     if isinstance(column, NumberColumn):
         present = column.values[np.isfinite(column.values)]
         middle = float(np.median(present)) if len(present) else 0.0
-        plain = f"{middle * spec.std + spec.mean:g}"
+        plain = f"{spec.plain_numbers(np.array(middle)):g}"
         yield f"up to {plain}", column.values <= middle
         yield f"above {plain}", column.values > middle
         yield "missing", ~np.isfinite(column.values)
         return
+    if isinstance(column, VectorColumn) or spec.buckets:
+        return  # has no values a person could read
     if isinstance(column, TagsColumn):
         codes, rows, size = column.codes.values, column.codes.row_of_value, len(column.codes)
     else:

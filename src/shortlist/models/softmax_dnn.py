@@ -23,7 +23,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from shortlist.data.features import FeatureSpec, FeatureTable
+from shortlist.data.feature_spec import FeatureSpec
+from shortlist.data.features import FeatureTable
 from shortlist.data.queries import QueryBatch, network_inputs
 from shortlist.encoders.feature_encoder import FeatureEncoder
 from shortlist.encoders.history import MeanHistory

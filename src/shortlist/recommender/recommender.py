@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from shortlist.data.conditions import parse, to_expression
 from shortlist.data.dataset import Dataset
-from shortlist.data.features import Column, choose, encode_values, take_rows
+from shortlist.data.feature_spec import encode_values
+from shortlist.data.features import Column, choose, take_rows
 from shortlist.data.queries import QueryBatch
 from shortlist.data.ragged import Ragged, is_among, slices
 from shortlist.data.vocabulary import OutsideId
@@ -129,7 +130,9 @@ class Recommender:
         """Title and further columns of items, without what is missing."""
         if not self.dataset.display.num_columns:
             return [{} for _ in item_idx]
-        rows = self.dataset.display.take(np.asarray(item_idx, dtype=np.int64)).to_pylist()
+        vectors = [spec.name for spec in self.dataset.schema.side("item") if spec.kind == "vector"]
+        shown = self.dataset.display.drop_columns(vectors)  # numbers nobody reads
+        rows = shown.take(np.asarray(item_idx, dtype=np.int64)).to_pylist()
         return [{name: _tidy(value) for name, value in row.items() if value is not None} for row in rows]
 
     def history_rows(self, user_id: OutsideId) -> NDArray[np.int64]:

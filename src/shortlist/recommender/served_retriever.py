@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shortlist.data.features import Schema
+from shortlist.data.feature_spec import Schema
 from shortlist.data.queries import QueryBatch, network_inputs
 from shortlist.models.base import Retriever
 from shortlist.models.item_item import ItemItem

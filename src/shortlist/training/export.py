@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from shortlist.data.features import encode_values
+from shortlist.data.feature_spec import encode_values
 from shortlist.data.queries import QueryBatch
 from shortlist.data.ragged import Ragged
 from shortlist.models.softmax_dnn import SoftmaxDNN
@@ -44,7 +44,7 @@ def save_softmax_dnn(model: SoftmaxDNN, folder: Path) -> dict[str, Any]:
     )
     inputs = model.inputs(example)
     for spec in model.query_specs:
-        if spec.kind == "tags":
+        if spec.kind in ("tags", "text"):
             inputs[f"tags.{spec.name}"] = torch.zeros((2, 2), dtype=torch.int64)
     names = list(inputs)
     batch = torch.export.Dim("batch", min=1)
