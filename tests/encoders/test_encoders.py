@@ -7,7 +7,7 @@ import torch
 from shortlist.data.dataset import Dataset
 from shortlist.encoders import item_embedding
 from shortlist.encoders.feature_encoder import FeatureEncoder
-from shortlist.encoders.history import MeanHistory
+from shortlist.encoders.history import AttentionHistory, MeanHistory, RecencyHistory
 from shortlist.encoders.item_embedding import ItemEmbedding
 
 
@@ -64,3 +64,31 @@ def test_tags_are_averaged_and_padding_is_not_read(world: Dataset) -> None:
     assert out.shape == (2, encoder.output_dim)
     torch.testing.assert_close(out[0], torch.cat([torch.tensor([0.5, 0.0]), (table[2] + table[3]) / 2]))
     torch.testing.assert_close(out[1], torch.cat([torch.tensor([0.0, 1.0]), table[2]]))
+
+
+def test_recency_weighs_the_newer_more() -> None:
+    encoder, table = RecencyHistory((4, 1)).eval(), torch.eye(6)
+    out = encoder(torch.tensor([[1, 2, 3], [0, 0, 0]]), table)
+    assert out[0, 0, 1] < out[0, 0, 2] < out[0, 0, 3]
+    torch.testing.assert_close(out[0, 0].square().sum(), torch.tensor(1.0))  # the weights' squares sum to one
+    torch.testing.assert_close(out[0, 1], table[3])
+    assert not out[1].any()
+
+
+def test_attention_answers_with_what_was_asked_for() -> None:
+    """Keys that match the question take all the weight; padding takes none, whatever stands in the table there."""
+    table = torch.zeros(4, 2)
+    table[0] = 1e6
+    table[1], table[2], table[3] = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
+    encoder = AttentionHistory(2, (3,)).eval()
+    with torch.no_grad():
+        encoder.ask.weight.zero_()
+        encoder.ask.bias.copy_(torch.tensor([0.0, 100.0]))
+        encoder.key.weight.copy_(torch.eye(2))
+    items = torch.tensor([[1, 2, 3], [2, 0, 0], [0, 0, 0]])
+    out = encoder(items, table)
+    torch.testing.assert_close(out[0, 1], torch.tensor([0.0, 1.0]))
+    torch.testing.assert_close(out[:, 0], MeanHistory((3,))(items, table)[:, 0])
+    torch.testing.assert_close(out[1, 1], torch.tensor([0.0, 1.0]))
+    assert not out[2].any()
+    assert torch.isfinite(out).all()

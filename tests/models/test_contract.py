@@ -30,8 +30,19 @@ MODELS = {
     },
     "softmax_dnn without history": {"model": "softmax_dnn", "embedding_dim": 8, "history": "none"},
     "softmax_dnn without features": {"model": "softmax_dnn", "embedding_dim": 8, "item_features": False},
+    "softmax_dnn by recency": {
+        "model": "softmax_dnn",
+        "embedding_dim": 8,
+        "history": "recency",
+        "history_windows": [5, 1],
+    },
+    "softmax_dnn by attention": {"model": "softmax_dnn", "embedding_dim": 8, "history": "attention", "tied": True},
+    "softmax_dnn on bags": {"model": "softmax_dnn", "embedding_dim": 8, "target": "multi_hot"},
+    "two_tower": {"model": "two_tower", "embedding_dim": 8, "item_hidden_dims": [8]},
+    "two_tower by features": {"model": "two_tower", "embedding_dim": 8, "item_ids": False, "similarity": "cosine"},
+    "two_tower by distance": {"model": "two_tower", "embedding_dim": 8, "similarity": "euclidean"},
 }
-PERSONAL = ["item_knn", "ease", "mf", "softmax_dnn", "softmax_dnn without features"]
+PERSONAL = [name for name in MODELS if "popularity" not in name and name != "softmax_dnn without history"]
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.loading import load_dataset
 from shortlist.data.splitting import split
 from shortlist.settings import Settings, SplitSettings
-from shortlist.training.batches import TrainingExamples
+from shortlist.training.batches import BagExamples, TrainingExamples
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +57,30 @@ def test_features_are_the_users_own(world: Dataset) -> None:
     batch = examples.batch(np.array([0, 13]), np.array([1, 14]))
     towns = world.user_features["town"].codes[world.interactions.user_idx[[0, 13]]]  # type: ignore[union-attr]
     assert batch.queries.features["town"].codes.tolist() == towns.tolist()  # type: ignore[union-attr]
+
+
+def test_a_bag_is_parted_into_query_and_target(films: Dataset) -> None:
+    """Nothing of a target is in its query, as a like or a dislike; together they are what the user took."""
+    train = split(films, SplitSettings()).train
+    bags = BagExamples(films, train, 0.3)
+    positives, asked, total = train.positives(), [], 0
+    for batch in bags.epoch(64, np.random.default_rng(0)):
+        for row in range(len(batch)):
+            targets, seen = set(batch.targets.row(row).tolist()), set(batch.seen.row(row).tolist())
+            liked, disliked = set(batch.queries.liked.row(row).tolist()), set(batch.queries.disliked.row(row).tolist())
+            assert not targets & (liked | disliked | seen)
+            assert liked | disliked == seen
+            asked.append(len(targets) / (len(targets) + len(seen)))
+        total += len(batch.targets.values)
+    assert len(asked) == np.count_nonzero(positives.lengths >= 2)
+    assert total == len(bags)
+    assert np.mean(asked) == pytest.approx(0.3, abs=0.02)
+
+
+def test_bags_are_drawn_anew_and_from_the_seed(films: Dataset) -> None:
+    bags = BagExamples(films, split(films, SplitSettings()).train, 0.5)
+    first, again, other = (
+        next(iter(bags.epoch(1000, np.random.default_rng(seed)))).targets.values.tolist() for seed in (0, 0, 1)
+    )
+    assert first == again
+    assert first != other

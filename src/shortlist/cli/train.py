@@ -13,7 +13,7 @@ from shortlist.cli.output import JsonFlag, err, out, print_json
 def _print_settings(wanted: bool) -> None:
     if not wanted:
         return
-    from shortlist.settings_help import documentation
+    from shortlist.settings.help import documentation
 
     section = None
     for current, key, default, meaning in documentation():

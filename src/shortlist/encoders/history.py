@@ -1,4 +1,10 @@
-"""The watch history as vectors."""
+"""The watch history as vectors: means over windows, and weighted by recency or by attention.
+
+All take the items oldest first, as index + 1 with 0 after the last, and give [B, W, D], one vector a window; zero for
+an empty history. The sum of an item's vectors is divided by the root of their number (of their squared weights): so a
+long history speaks a little louder than a short one, as a sum of independent vectors grows with the root of their
+number.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +16,6 @@ from torch import Tensor, nn
 
 class MeanHistory(nn.Module):
     """Means of the most recent items' embeddings, one for each window, after Covington et al. 2016.
-
-    The sum is divided by the square root of the number of items: so a long history speaks a little louder than a short
-    one, as a sum of independent vectors grows with the root of their number.
 
     Args:
         windows: numbers of most recent items, such as (100, 10, 1): what the person is like, and what they are up to.
@@ -26,6 +29,7 @@ class MeanHistory(nn.Module):
     def __init__(self, windows: Sequence[int], item_dropout: float = 0.0) -> None:
         super().__init__()
         self.windows, self.item_dropout = tuple(windows), item_dropout
+        self.num_vectors, self.longest = len(self.windows), self.windows.index(max(self.windows))
 
     def forward(self, items: Tensor, table: Tensor) -> Tensor:
         """Encode.
@@ -37,12 +41,85 @@ class MeanHistory(nn.Module):
         Returns:
             [B, W, D], one vector a window; zero for an empty history.
         """
-        length = (items > 0).sum(dim=1, keepdim=True)
-        age = length - 1 - torch.arange(items.shape[1], device=items.device)  # 0 for the most recent, negative after it
-        kept = age >= 0
-        if self.training and self.item_dropout > 0:
-            kept = kept & (torch.rand(items.shape, device=items.device) >= self.item_dropout)
+        age, kept = _ages(items, self.item_dropout if self.training else 0.0)
         taken = torch.stack([(kept if window > 1 else age >= 0) & (age < window) for window in self.windows], dim=1)
-        weight = taken.to(table.dtype)
-        weight = weight * weight.sum(dim=2, keepdim=True).clamp(min=1).rsqrt()
-        return torch.bmm(weight, nn.functional.embedding(items, table))
+        return _weighted(taken.to(table.dtype), items, table)
+
+
+class RecencyHistory(MeanHistory):
+    """Like ``MeanHistory``, but an item's weight within each window falls with its age, at a rate the network learns.
+
+    weight = exp(−r · age / window), r = softplus(ρ) of each window; starts at r = 1: the oldest weigh a third.
+
+    >>> encoder = RecencyHistory((2,)).eval()
+    >>> table = torch.tensor([[0.0], [0.0], [1.0]])
+    >>> old_first, new_first = encoder(torch.tensor([[2, 1], [1, 2]]), table)[:, 0, 0].tolist()
+    >>> new_first > old_first
+    True
+    """
+
+    def __init__(self, windows: Sequence[int], item_dropout: float = 0.0) -> None:
+        super().__init__(windows, item_dropout)
+        self.rate = nn.Parameter(torch.full((len(self.windows),), 0.5413))  # softplus(0.5413) = 1
+
+    def forward(self, items: Tensor, table: Tensor) -> Tensor:
+        """See ``MeanHistory.forward``."""
+        age, kept = _ages(items, self.item_dropout if self.training else 0.0)
+        rates = nn.functional.softplus(self.rate)
+        weights = [
+            ((kept if window > 1 else age >= 0) & (age < window)).to(table.dtype)
+            * torch.exp(-rate * age.clamp(min=0) / window)
+            for window, rate in zip(self.windows, rates.unbind(), strict=True)
+        ]
+        return _weighted(torch.stack(weights, dim=1), items, table)
+
+
+class AttentionHistory(nn.Module):
+    """Pooling by attention: what the person is up to now asks what of the history matters to it.
+
+    The question is a projection of the mean over each window, with a learned part that is the same for everybody; the
+    answers are weighted means over the longest window: softmax_i(q_w · k(e_i) / √D + slope · age_i). (Bahdanau et al.
+    2015; as a pooling of watch histories, Zhou et al., *Deep Interest Network*, KDD 2018, where the candidate asks:
+    here it must not, for items have to be indexable.) The plain mean over the longest window comes first, so that ψ
+    starts from it.
+
+    Args:
+        dim: D.
+        windows: of the questions.
+        item_dropout: share of the items left out while training.
+    """
+
+    def __init__(self, dim: int, windows: Sequence[int], item_dropout: float = 0.0) -> None:
+        super().__init__()
+        self.means = MeanHistory(windows, item_dropout)
+        self.item_dropout, self.window = item_dropout, max(windows)
+        self.ask, self.key = nn.Linear(dim, dim), nn.Linear(dim, dim, bias=False)
+        self.slope = nn.Parameter(torch.zeros(len(self.means.windows)))
+        self.num_vectors, self.longest = 2 * len(self.means.windows), self.means.longest
+
+    def forward(self, items: Tensor, table: Tensor) -> Tensor:
+        """See ``MeanHistory.forward``; W is twice the number of windows."""
+        means = self.means(items, table)
+        age, kept = _ages(items, self.item_dropout if self.training else 0.0)
+        vectors = nn.functional.embedding(items, table)
+        scores = self.ask(means) @ self.key(vectors).transpose(1, 2) / vectors.shape[2] ** 0.5  # [B, W, L]
+        scores = scores - nn.functional.softplus(self.slope)[:, None] * (age.clamp(min=0) / self.window)[:, None]
+        taken = (kept & (age < self.window))[:, None]
+        weights = torch.softmax(scores.masked_fill(~taken, -1e9), dim=2) * taken.to(scores.dtype)
+        return torch.cat([means, _weighted(weights, items, table)], dim=1)
+
+
+def _ages(items: Tensor, item_dropout: float) -> tuple[Tensor, Tensor]:
+    """Age of every place (0 the most recent, negative after it) and whether it holds an item that was not dropped."""
+    length = (items > 0).sum(dim=1, keepdim=True)
+    age = length - 1 - torch.arange(items.shape[1], device=items.device)
+    kept = age >= 0
+    if item_dropout > 0:
+        kept = kept & (torch.rand(items.shape, device=items.device) >= item_dropout)
+    return age, kept
+
+
+def _weighted(weight: Tensor, items: Tensor, table: Tensor) -> Tensor:
+    """Sums over the places by [B, W, L] weights, over the root of the sum of their squares."""
+    norm = weight.square().sum(dim=2, keepdim=True).clamp(min=1e-12).rsqrt()
+    return torch.bmm(weight * norm, nn.functional.embedding(items, table))

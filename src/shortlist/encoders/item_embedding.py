@@ -28,6 +28,7 @@ class ItemEmbedding(nn.Module):
         num_items: N.
         dim: D.
         specs, features: the items' features; none: free vectors alone.
+        ids: whether items have free vectors; without, an item is nothing but its features, and a new one is like any other.
     """
 
     codes: Tensor
@@ -36,10 +37,19 @@ class ItemEmbedding(nn.Module):
     matrix: Tensor
 
     def __init__(
-        self, num_items: int, dim: int, specs: Sequence[FeatureSpec] = (), features: FeatureTable | None = None
+        self,
+        num_items: int,
+        dim: int,
+        specs: Sequence[FeatureSpec] = (),
+        features: FeatureTable | None = None,
+        *,
+        ids: bool = True,
     ) -> None:
         super().__init__()
-        self.free = nn.Parameter(torch.randn(num_items, dim) * INIT_STD)
+        if ids:
+            self.free: Tensor = nn.Parameter(torch.randn(num_items, dim) * INIT_STD)
+        else:
+            self.register_buffer("free", torch.zeros(1, 1).expand(num_items, dim), persistent=False)
         self.has_features = bool(specs) and features is not None
         if not specs or features is None:
             return

@@ -117,11 +117,12 @@ def _onnx_encoder(path: Path, config: dict[str, Any], schema: Schema, width: int
     wanted = {one.name for one in session.get_inputs()}
 
     def encode(queries: QueryBatch) -> NDArray[np.float32]:
-        out = np.ones((len(queries), width), dtype=np.float32)  # the last column stays 1, for the item's bias
+        dim = width - config["has_item_bias"]
+        out = np.ones((len(queries), width), dtype=np.float32)  # a last column, for the item's bias, stays 1
         for start in range(0, len(queries), _QUERIES_AT_ONCE):
             rows = np.arange(start, min(start + _QUERIES_AT_ONCE, len(queries)))
             inputs = network_inputs(queries.take(rows), schema.query, config["max_history"])
-            out[rows, :-1] = session.run(None, {name: array for name, array in inputs.items() if name in wanted})[0]
+            out[rows, :dim] = session.run(None, {name: array for name, array in inputs.items() if name in wanted})[0]
         return out
 
     return encode

@@ -91,6 +91,58 @@ class TrainingExamples:
         )
 
 
+class BagExamples:
+    """Takes every user's positives as a bag without order: a share of them is the target, the rest the query.
+
+    The share is drawn anew each epoch. One example a user an epoch: the softmax DNN of the course, trained against the
+    normalised multi-hot vector of what the user took, and the form that strong generalization asks for (Liang et al.,
+    WWW 2018).
+
+    Args:
+        dataset: for the users' features.
+        train: what may be learned from; its order plays no part.
+        target_share: of each user's positives; at least one, and at least one is left to the query.
+    """
+
+    def __init__(self, dataset: Dataset, train: Interactions, target_share: float) -> None:
+        self.train, self.share, self.user_features = train, target_share, dataset.user_features
+        positives = np.bincount(train.user_idx[train.liked], minlength=train.num_users)
+        self.users = np.flatnonzero(positives >= 2)
+        self.num_targets = np.clip(np.round(self.share * positives), 1, np.maximum(positives - 1, 1)).astype(np.int64)
+        pairs = train.user_idx.astype(np.int64) * dataset.num_items + train.item_idx
+        self.has_repeats = len(distinct(pairs)) < len(pairs)
+
+    def __len__(self) -> int:
+        """Targets seen in one epoch."""
+        return int(self.num_targets[self.users].sum())
+
+    def epoch(self, batch_size: int, rng: np.random.Generator) -> Iterator[TrainingBatch]:
+        """All users once, in random order."""
+        is_target = self._draw_targets(rng)
+        train, items = self.train, Ragged(self.train.item_idx, self.train.offsets)
+        # a disliked target is no dislike of its own query
+        liked, disliked = items.where(train.in_history & ~is_target), items.where(train.disliked & ~is_target)
+        targets, rest = items.where(is_target), items.where(~is_target)
+        users = rng.permutation(self.users)
+        for begin in range(0, len(users), batch_size):
+            chosen = users[begin : begin + batch_size]
+            features = take_rows(self.user_features, chosen)
+            features |= take_rows(train.context, np.full(len(chosen), -1))  # a bag has no moment
+            queries = QueryBatch(liked.take(chosen), disliked.take(chosen), features)
+            yield TrainingBatch(queries, targets.take(chosen), rest.take(chosen))
+
+    def _draw_targets(self, rng: np.random.Generator) -> NDArray[np.bool_]:
+        """[n] the rows that are targets this time."""
+        rows = np.flatnonzero(self.train.liked)
+        user = self.train.user_idx[rows]
+        order = np.lexsort((rng.random(len(rows)), user))  # shuffled within each user
+        first = np.searchsorted(user, np.arange(self.train.num_users))
+        place = np.arange(len(rows)) - first[user]
+        is_target = np.zeros(len(self.train), dtype=bool)
+        is_target[rows[order[place < self.num_targets[user]]]] = True
+        return is_target
+
+
 def _exclusive_cumsum(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
     out = np.zeros(len(mask) + 1, dtype=np.int64)
     np.cumsum(mask, out=out[1:])

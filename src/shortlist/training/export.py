@@ -14,26 +14,27 @@ from safetensors.torch import save_file
 from shortlist.data.feature_spec import encode_values
 from shortlist.data.queries import QueryBatch
 from shortlist.data.ragged import Ragged
-from shortlist.models.softmax_dnn import SoftmaxDNN
+from shortlist.models.network import NetworkRetriever
 
 
 class _Positional(torch.nn.Module):
     """The network with its inputs in a fixed order, as ONNX wants them, and its history table computed once."""
 
-    def __init__(self, model: SoftmaxDNN, names: list[str]) -> None:
+    def __init__(self, model: NetworkRetriever, names: list[str]) -> None:
         super().__init__()
         self.model, self.names = model, names
-        self.register_buffer("table", model.history_table().detach() if model.uses_history else None)
+        table = model.history_table()
+        self.register_buffer("table", None if table is None else table.detach())
 
     def forward(self, *arrays: torch.Tensor) -> torch.Tensor:
         return self.model(dict(zip(self.names, arrays, strict=True)), self.table)  # type: ignore[no-any-return]
 
 
-def save_softmax_dnn(model: SoftmaxDNN, folder: Path) -> dict[str, Any]:
+def save_network(model: NetworkRetriever, folder: Path) -> dict[str, Any]:
     """Write ``query_encoder.onnx`` and ``weights.safetensors``; return the retriever's ``config.json``."""
     model = model.cpu().eval()
     save_file(
-        {name: tensor.contiguous() for name, tensor in model.state_dict().items()},
+        {name: tensor.contiguous().clone() for name, tensor in model.state_dict().items()},
         folder / "weights.safetensors",
     )
     # sizes other than 0 and 1, which the exporter would take for constants
@@ -73,6 +74,6 @@ def save_softmax_dnn(model: SoftmaxDNN, folder: Path) -> dict[str, Any]:
         "query_encoder": "onnx",
         "inputs": names,
         "max_history": model.max_history,
-        "settings": model.settings.model_dump(mode="json"),
+        "settings": model.query.settings.model_dump(mode="json"),
         "num_parameters": sum(int(np.prod(p.shape)) for p in model.parameters()),
     }

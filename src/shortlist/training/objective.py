@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from shortlist.losses import full_softmax
-from shortlist.models.softmax_dnn import SoftmaxDNN
-from shortlist.training.batches import TrainingBatch, TrainingExamples
+from shortlist.models.network import NetworkRetriever
+from shortlist.training.batches import BagExamples, TrainingBatch, TrainingExamples
 
 
 class SoftmaxObjective:
@@ -22,7 +22,7 @@ class SoftmaxObjective:
         remove_seen: whether items a query has already leave its softmax, as they leave its candidates.
     """
 
-    def __init__(self, model: SoftmaxDNN, examples: TrainingExamples, *, remove_seen: bool) -> None:
+    def __init__(self, model: NetworkRetriever, examples: TrainingExamples | BagExamples, *, remove_seen: bool) -> None:
         self.model, self.examples, self.remove_seen = model, examples, remove_seen
 
     def epoch(self, batch_size: int, rng: np.random.Generator) -> Iterator[TrainingBatch]:
@@ -32,18 +32,19 @@ class SoftmaxObjective:
     def loss(self, batch: TrainingBatch) -> Tensor:
         """Mean loss of one batch, a scalar."""
         model, targets = self.model, batch.targets
+        vectors, bias = model.softmax_layer()
         weights = np.repeat(1 / targets.lengths, targets.lengths).astype(np.float32)
         forbidden = None
         if self.remove_seen:
-            num_items = len(model.item_bias)
+            num_items = len(bias)
             seen = batch.seen.row_of_value * num_items + batch.seen.values
             if self.examples.has_repeats:  # what is seen and target at once keeps its probability
                 seen = np.setdiff1d(seen, targets.row_of_value * num_items + targets.values)
             forbidden = self._tensor(seen)
         return full_softmax(
             model(model.inputs(batch.queries)),
-            model.items(),
-            model.item_bias,
+            vectors,
+            bias,
             self._tensor(targets.row_of_value),
             self._tensor(targets.values.astype(np.int64)),
             self._tensor(weights),
@@ -51,4 +52,4 @@ class SoftmaxObjective:
         )
 
     def _tensor(self, array: np.ndarray) -> Tensor:
-        return torch.from_numpy(array).to(self.model.item_bias.device)
+        return torch.from_numpy(array).to(self.model.device)

@@ -20,14 +20,16 @@ from shortlist.evaluation.evaluator import validation_figure
 from shortlist.models.base import Retriever
 from shortlist.models.item_item import ItemItem
 from shortlist.models.mf import MatrixFactorization
+from shortlist.models.network import NetworkRetriever
 from shortlist.models.popularity import Popularity
 from shortlist.models.softmax_dnn import SoftmaxDNN
+from shortlist.models.two_tower import TwoTower
 from shortlist.recommender.served_retriever import ServedRetriever, load_retriever, save_retriever, save_vectors
-from shortlist.settings import Settings, SoftmaxDNNSettings
+from shortlist.settings import NetworkSettings, Settings, SoftmaxDNNSettings, TwoTowerSettings
 from shortlist.training.baselines import fit_closed_form
-from shortlist.training.batches import TrainingExamples
+from shortlist.training.batches import BagExamples, TrainingExamples
 from shortlist.training.checkpoint import Checkpoint
-from shortlist.training.export import save_softmax_dnn
+from shortlist.training.export import save_network
 from shortlist.training.objective import SoftmaxObjective
 from shortlist.training.progress import Progress
 from shortlist.training.trainer import EpochRecord, TrainingRun, device_of, fit
@@ -53,7 +55,7 @@ def fit_retriever(
 ) -> Fitted:
     """Fit the model of ``[retriever]``: select on validation, then (``refit``) fit on both parts."""
     chosen = settings.retriever
-    if isinstance(chosen, SoftmaxDNNSettings):
+    if isinstance(chosen, NetworkSettings):
         return _select_and_refit(dataset, split, chosen, settings, console, checkpoint_folder)
     last = split.train_and_valid if settings.training.refit else split.train
     retriever = fit_closed_form(chosen, last, dataset, settings)
@@ -90,8 +92,8 @@ def fit_for_selection(
         after_epoch: is told the epoch and its validation figure; what it raises ends the training.
     """
     chosen = settings.retriever
-    if isinstance(chosen, SoftmaxDNNSettings):
-        model, run = _train_softmax_dnn(dataset, train, valid, chosen, settings, console, checkpoint, after_epoch)
+    if isinstance(chosen, NetworkSettings):
+        model, run = _train_network(dataset, train, valid, chosen, settings, console, checkpoint, after_epoch)
         assert run.best_validation is not None
         return Selection(model, run.best_validation, run)
     retriever = fit_closed_form(chosen, train, dataset, settings)
@@ -101,7 +103,7 @@ def fit_for_selection(
 def _select_and_refit(
     dataset: Dataset,
     split: Split,
-    chosen: SoftmaxDNNSettings,
+    chosen: NetworkSettings,
     settings: Settings,
     console: Console | None,
     checkpoint_folder: Path | None,
@@ -121,7 +123,7 @@ def _select_and_refit(
         training = settings.training.model_copy(update={"epochs": run.best_epoch})
         again = settings.model_copy(update={"training": training})
         try:
-            refitted, refit = _train_softmax_dnn(
+            refitted, refit = _train_network(
                 dataset, split.train_and_valid, None, chosen, again, console, checkpoint("refit")
             )
             if refit.ended_by == "interrupt":
@@ -132,27 +134,23 @@ def _select_and_refit(
     return Fitted(model, {"epochs": run.best_epoch, "validation": run.best_validation}, course)
 
 
-def _train_softmax_dnn(
+def _train_network(
     dataset: Dataset,
     train: Interactions,
     valid: Holdout | None,
-    chosen: SoftmaxDNNSettings,
+    chosen: NetworkSettings,
     settings: Settings,
     console: Console | None,
     checkpoint: Checkpoint | None,
     after_epoch: AfterEpoch | None = None,
-) -> tuple[SoftmaxDNN, TrainingRun]:
+) -> tuple[NetworkRetriever, TrainingRun]:
     torch.manual_seed(settings.seed)
-    counts = np.bincount(train.item_idx[train.liked], minlength=dataset.num_items)
-    model = SoftmaxDNN(
-        dataset.num_items,
-        dataset.schema.query,
-        chosen,
-        counts,
-        dataset.schema.side("item"),
-        dataset.item_features,
-    ).to(device_of(settings.training))
-    examples = TrainingExamples(dataset, train, chosen.target_window)
+    model = _network(dataset, train, chosen).to(device_of(settings.training))
+    examples: TrainingExamples | BagExamples
+    if chosen.target == "multi_hot":
+        examples = BagExamples(dataset, train, chosen.target_share)
+    else:
+        examples = TrainingExamples(dataset, train, chosen.target_window)
     objective = SoftmaxObjective(model, examples, remove_seen=settings.split.seen == "remove")
     select_on = settings.evaluation.select_on
     with _TellingProgress(len(examples), select_on, console, after_epoch) as progress:
@@ -166,6 +164,15 @@ def _train_softmax_dnn(
             checkpoint=checkpoint,
         )
     return model, run
+
+
+def _network(dataset: Dataset, train: Interactions, chosen: NetworkSettings) -> NetworkRetriever:
+    counts = np.bincount(train.item_idx[train.liked], minlength=dataset.num_items)
+    given = (counts, dataset.schema.side("item"), dataset.item_features)
+    if isinstance(chosen, SoftmaxDNNSettings):
+        return SoftmaxDNN(dataset.num_items, dataset.schema.query, chosen, *given)
+    assert isinstance(chosen, TwoTowerSettings)
+    return TwoTower(dataset.num_items, dataset.schema.query, chosen, *given)
 
 
 class _TellingProgress(Progress):
@@ -190,8 +197,8 @@ def _fingerprint(settings: Settings, split: Split, part: str) -> str:
 def serve(retriever: Retriever, dataset: Dataset, folder: Path) -> ServedRetriever:
     """Write a retriever in its served form and load it back: what is evaluated is what is served."""
     folder.mkdir(parents=True)
-    if isinstance(retriever, SoftmaxDNN):
-        config = save_softmax_dnn(retriever, folder)
+    if isinstance(retriever, NetworkRetriever):
+        config = save_network(retriever, folder)
     elif isinstance(retriever, (MatrixFactorization, Popularity, ItemItem)):
         config = retriever.config()
     else:

@@ -30,7 +30,7 @@ from shortlist.data.interactions import Interactions
 from shortlist.data.loading import load_dataset
 from shortlist.data.splitting import Holdout, split
 from shortlist.errors import ShortlistError, TrainingError
-from shortlist.settings import OneOf, Range, Settings, SoftmaxDNNSettings
+from shortlist.settings import NetworkSettings, OneOf, Range, Settings
 from shortlist.training.retrievers import fit_for_selection
 
 try:
@@ -354,7 +354,7 @@ class _Search:
 def _space(settings: Settings) -> dict[str, BaseDistribution]:
     """Every setting with a documented range: of the model, and of the training where it is a network."""
     space: dict[str, BaseDistribution] = {}
-    for section in ("retriever", "training") if isinstance(settings.retriever, SoftmaxDNNSettings) else ("retriever",):
+    for section in ("retriever", "training") if isinstance(settings.retriever, NetworkSettings) else ("retriever",):
         table = getattr(settings, section)
         for key, field in type(table).model_fields.items():
             for one in field.metadata:
@@ -453,7 +453,7 @@ def _fixed(settings: Settings, space: Mapping[str, BaseDistribution]) -> dict[st
 
     Files go in by their names alone: a project that moved is still the same, and the fingerprint knows their content.
     """
-    is_network = isinstance(settings.retriever, SoftmaxDNNSettings)
+    is_network = isinstance(settings.retriever, NetworkSettings)
     fixed = {}
     for name, value in _flat(settings.to_dict()):
         reported_only = name.startswith("evaluation.") and name != "evaluation.select_on"

@@ -1,0 +1,75 @@
+"""The query side of the deep retrievers: history and features in, ψ out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from shortlist.data.feature_spec import FeatureSpec
+from shortlist.encoders.feature_encoder import FeatureEncoder
+from shortlist.encoders.history import AttentionHistory, MeanHistory, RecencyHistory
+from shortlist.encoders.item_embedding import INIT_STD
+from shortlist.encoders.mlp import mlp
+from shortlist.settings import NetworkSettings
+
+
+class QueryNetwork(nn.Module):
+    """ψ(x) = the history's vector + a network over all that is known of the query.
+
+        liked ── history encoder: one vector or several ──────┐
+        disliked ── embeddings of their own, mean ────────────┼─ concat ── hidden layers, ReLU ── linear ─ + ─► ψ(x)
+        features, log(1 + number liked) ── embeddings ────────┘                                            │
+        the longest view of the liked history ─────────────────────────────────────────────────────────────┘
+
+    The network starts at zero: ψ begins as the history's vector.
+
+    Args:
+        num_items: size of the corpus N.
+        specs: the query's features.
+        settings: widths, history encoder, dropout.
+    """
+
+    def __init__(self, num_items: int, specs: Sequence[FeatureSpec], settings: NetworkSettings) -> None:
+        super().__init__()
+        self.specs, self.settings = tuple(specs), settings
+        dim = settings.embedding_dim
+        self.features = FeatureEncoder(self.specs)
+        width = self.features.output_dim
+        self.uses_history = settings.history != "none"
+        if self.uses_history:
+            self.history = _history(settings)
+            self.disliked_items = nn.Parameter(torch.randn(num_items + 1, dim) * INIT_STD)  # row 0 pads
+            self.disliked_history = MeanHistory((self.max_history,), settings.history_dropout)
+            width += dim * (self.history.num_vectors + 1) + 1
+        self.hidden = mlp(max(width, 1), settings.hidden_dims, dim, settings.dropout)
+        nn.init.zeros_(self.hidden[-1].weight)  # type: ignore[arg-type]
+
+    @property
+    def max_history(self) -> int:
+        """Most recent items the network sees."""
+        return max(self.settings.history_windows)
+
+    def forward(self, inputs: Mapping[str, Tensor], history_table: Tensor | None) -> Tensor:
+        """ψ [B, D].
+
+        Args:
+            inputs: the arrays of ``network_inputs``.
+            history_table: [N + 1, D] embeddings of history items, row 0 pads; None where no history is used.
+        """
+        parts = [self.features(inputs)] if self.specs else []
+        if not self.uses_history or history_table is None:
+            return self.hidden(parts[0] if parts else torch.zeros_like(inputs["liked_count"]))  # type: ignore[no-any-return]
+        views = self.history(inputs["liked"], history_table)  # [B, W, D]
+        disliked = self.disliked_history(inputs["disliked"], self.disliked_items)
+        parts += [views.flatten(1), disliked.flatten(1), inputs["liked_count"]]
+        return views[:, self.history.longest] + self.hidden(torch.cat(parts, dim=1))  # type: ignore[no-any-return]
+
+
+def _history(settings: NetworkSettings) -> MeanHistory | RecencyHistory | AttentionHistory:
+    if settings.history == "mean":
+        return MeanHistory(settings.history_windows, settings.history_dropout)
+    if settings.history == "recency":
+        return RecencyHistory(settings.history_windows, settings.history_dropout)
+    return AttentionHistory(settings.embedding_dim, settings.history_windows, settings.history_dropout)

@@ -1,0 +1,56 @@
+"""All settings: typed, frozen, documented field by field; read from TOML.
+
+Unknown keys and wrong types are errors that name the key, what is allowed, and the nearest valid name.
+``Settings`` → ``to_dict`` → ``Settings`` is the identity.
+"""
+
+from shortlist.settings.data import (
+    ColumnSettings,
+    DataSettings,
+    FeatureSettings,
+    FeaturesSettings,
+    FeedbackSettings,
+    SplitSettings,
+)
+from shortlist.settings.models import (
+    BaselineSettings,
+    EASESettings,
+    ItemKNNSettings,
+    MFSettings,
+    NetworkSettings,
+    PopularitySettings,
+    RecentPopularitySettings,
+    RetrieverSettings,
+    SoftmaxDNNSettings,
+    TwoTowerSettings,
+)
+from shortlist.settings.run import Settings
+from shortlist.settings.table import Fraction, OneOf, Positive, Range
+from shortlist.settings.training import EvaluationSettings, IndexSettings, TrainingSettings
+
+__all__ = [
+    "BaselineSettings",
+    "ColumnSettings",
+    "DataSettings",
+    "EASESettings",
+    "EvaluationSettings",
+    "FeatureSettings",
+    "FeaturesSettings",
+    "FeedbackSettings",
+    "Fraction",
+    "IndexSettings",
+    "ItemKNNSettings",
+    "MFSettings",
+    "NetworkSettings",
+    "OneOf",
+    "PopularitySettings",
+    "Positive",
+    "Range",
+    "RecentPopularitySettings",
+    "RetrieverSettings",
+    "Settings",
+    "SoftmaxDNNSettings",
+    "SplitSettings",
+    "TrainingSettings",
+    "TwoTowerSettings",
+]

@@ -1,0 +1,126 @@
+"""``[data]``, ``[features]`` and ``[split]``: what is read, what it means, and which part of it is the test."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from shortlist.settings.table import Fraction, Positive, Table
+
+
+class ColumnSettings(Table):
+    """Which column of the interactions (and of the feature tables) plays which part."""
+
+    user_id: str = Field("user_id", description="column with the user's id, in interactions and users")
+    item_id: str = Field("item_id", description="column with the item's id, in interactions and items")
+    timestamp: str | None = Field(
+        None,
+        description="when it happened: seconds, milliseconds or ISO 8601; without it the order of the rows counts",
+    )
+    value: str | None = Field(
+        None, description="a number such as a rating or a share watched; conditions call it 'value'"
+    )
+    title: str | None = Field(None, description="column of the item table that people read")
+
+
+class FeedbackSettings(Table):
+    """What an interaction means."""
+
+    liked: str | None = Field(
+        None,
+        description="condition that makes an interaction a positive (a target to predict); default: every interaction",
+    )
+    disliked: str | None = Field(
+        None,
+        description="condition that makes it a dislike: it then enters the history as a dislike and the item is never "
+        "recommended again to this user; default: none",
+    )
+
+
+class DataSettings(Table):
+    """Where the tables are and how to read them."""
+
+    dataset: str | None = Field(None, description="a data set Shortlist knows (`shortlist data list`) instead of files")
+    interactions: str | None = Field(None, description="file with one row an interaction: CSV, TSV, Parquet; .gz too")
+    users: str | None = Field(None, description="file with one row a user: its features")
+    items: str | None = Field(None, description="file with one row an item: its title and features")
+    columns: ColumnSettings = ColumnSettings()
+    feedback: FeedbackSettings = FeedbackSettings()
+    repeats: Literal["first", "last", "all"] = Field(
+        "first", description="which of several interactions of one user with one item to keep"
+    )
+    missing: Literal["error", "drop"] = Field(
+        "error",
+        description="a row without user, item, timestamp or (where a condition needs it) value: stop or drop it",
+    )
+    memory_limit: str = Field("1GB", description="most memory table preparation may use before it spills to disk")
+
+
+class FeatureSettings(Table):
+    """One feature of a user, an item or the moment of the request."""
+
+    kind: Literal["number", "category", "tags", "vector", "text"] = Field(
+        description="number; category; tags (several at once); vector (given numbers, such as a text model's embedding); "
+        "text (its words and pairs of words, hashed)"
+    )
+    column: str | None = Field(None, description="column it stands in; default: the feature's name")
+    separator: str = Field("|", description="what stands between tags, or a vector's numbers, where the column is text")
+    max_values: Positive = Field(10_000, description="keep this many of the most frequent values; the rest is 'unseen'")
+    buckets: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description="category, tags, text: hash values to so many codes instead of keeping a vocabulary: new values have a "
+        "code at once, and some share one; text is always hashed (0: to max_values)",
+    )
+    transform: Literal["standard", "log", "quantile"] = Field(
+        "standard",
+        description="number, before it is standardised: as it is; sign · log(1 + |x|), for counts and prices; or its place "
+        "among the training values, for anything skewed",
+    )
+
+
+class FeaturesSettings(Table):
+    """Features by side: ``[features.user.age]``, ``[features.item.genres]``, ``[features.context.hour]``."""
+
+    user: dict[str, FeatureSettings] = Field(default_factory=dict)
+    item: dict[str, FeatureSettings] = Field(default_factory=dict)
+    context: dict[str, FeatureSettings] = Field(default_factory=dict)
+
+
+class SplitSettings(Table):
+    """Which interactions are learned from, which are selected on, which are the test."""
+
+    method: Literal["last_out", "by_time", "by_user", "random", "files"] = Field(
+        "last_out",
+        description="last_out: each user's last positive is the test, the one before is for validation; by_time: one cut "
+        "on the global clock; by_user: held-out users are asked with part of their own history; random: shares of all "
+        "rows; files: the parts are given",
+    )
+    seen: Literal["remove", "keep"] = Field(
+        "remove", description="whether what a user already has leaves the candidates"
+    )
+    valid_fraction: Fraction = Field(
+        0.1, description="share for validation (by_time and random: of rows, by_user: of users)"
+    )
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(0.2, description="share for the test, likewise")
+    query_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.8, description="by_user: share of a held-out user's history that is the question"
+    )
+    stratify: Literal["none", "user"] = Field(
+        "none",
+        description="random: shares of all rows, or of every user's rows (the same for validation cut from files)",
+    )
+    train: str | None = Field(None, description="files: interactions to learn from")
+    valid: str | None = Field(None, description="files: interactions for validation; default: cut from train")
+    test: str | None = Field(None, description="files: interactions of the test")
+    negatives: str | None = Field(
+        None,
+        description="files: items given to be ranked with each user's targets (columns user and item); adds sampled "
+        "figures beside the full-corpus ones, and a warning: sampled metrics do not keep the order of models",
+    )
+    validation: Literal["random", "last_out"] = Field(
+        "random", description="files: how validation is cut from train: a random share, or each user's last positive"
+    )
+    later_history: Literal["refuse", "allow"] = Field(
+        "refuse", description="files: whether a user's history may hold what happened after the user's targets"
+    )

@@ -1,0 +1,148 @@
+"""``[retriever]``: one class a model."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from shortlist.settings.table import Fraction, OneOf, Positive, Range, Table
+
+
+class PopularitySettings(Table):
+    """Everyone gets what most people took."""
+
+    model: Literal["popularity"] = "popularity"
+
+
+class RecentPopularitySettings(Table):
+    """What most people took lately: an interaction's weight halves with its age."""
+
+    model: Literal["recent_popularity"] = "recent_popularity"
+    half_life_days: Annotated[float, Field(gt=0), Range(0.05, 2000, log=True)] = Field(
+        30.0, description="days before the end of the training data after which an interaction counts half"
+    )
+
+
+class ItemKNNSettings(Table):
+    """Items like those of the history, by cosine of their sets of users (Sarwar et al. 2001)."""
+
+    model: Literal["item_knn"] = "item_knn"
+    neighbours: Annotated[int, Field(gt=0), Range(5, 1000, log=True)] = Field(
+        100, description="most similar items kept for each item"
+    )
+    shrinkage: Annotated[float, Field(ge=0), Range(0, 200)] = Field(
+        10.0, description="added to the similarity's denominator, so that a few common users do not make a neighbour"
+    )
+    exponent: Annotated[float, Field(ge=0, le=1), Range(0.2, 0.8)] = Field(
+        0.5, description="of both items' counts in the denominator: 0.5 is the cosine, less favours the popular"
+    )
+
+
+class EASESettings(Table):
+    """Embarrassingly shallow autoencoder: the closed-form item-item regression (Steck 2019)."""
+
+    model: Literal["ease"] = "ease"
+    regularization: Annotated[float, Field(gt=0), Range(5, 5000, log=True)] = Field(
+        300.0, description="λ added to the diagonal of the Gram matrix"
+    )
+
+
+class MFSettings(Table):
+    """Matrix factorization by implicit alternating least squares (Rendle et al. 2022)."""
+
+    model: Literal["mf"] = "mf"
+    embedding_dim: Annotated[Positive, OneOf((32, 64, 128, 256))] = Field(
+        64, description="length of the user and item vectors"
+    )
+    iterations: Annotated[Positive, Range(4, 24)] = Field(16, description="alternations: all users, then all items")
+    regularization: Annotated[float, Field(gt=0), Range(0.0003, 0.03, log=True)] = Field(
+        0.003, description="λ; scaled by each row's frequency"
+    )
+    regularization_exponent: Annotated[float, Field(ge=0, le=1)] = Field(
+        1.0, description="ν: λ_u = λ (|I_u| + α0 |I|)^ν; 1 is frequency-scaled, 0 the same for everyone"
+    )
+    unobserved_weight: Annotated[float, Field(gt=0), Range(0.01, 3, log=True)] = Field(
+        0.1, description="α0: weight of a pair nobody observed"
+    )
+    init_scale: Annotated[float, Field(gt=0)] = Field(
+        0.1, description="σ of the starting vectors, divided by √embedding_dim"
+    )
+
+
+class NetworkSettings(Table):
+    """What the deep retrievers have in common."""
+
+    embedding_dim: Annotated[Positive, OneOf((32, 64, 128))] = Field(
+        64, description="length of the query and item vectors"
+    )
+    hidden_dims: Annotated[tuple[Positive, ...], OneOf(((64,), (128,), (256,), (256, 128)))] = Field(
+        (128,), description="widths of the hidden ReLU layers, first to last"
+    )
+    history: Literal["none", "mean", "recency", "attention"] = Field(
+        "mean",
+        description="how the history becomes a vector: means over windows; weighted by recency, at learned rates; pooled by "
+        "attention, with means beside it",
+    )
+    history_windows: Annotated[tuple[Positive, ...], Field(min_length=1)] = Field(
+        (100, 10, 1),
+        description="the network sees one history vector each over this many of the most recent items",
+    )
+    target_window: Annotated[Positive, OneOf((1, 3, 5, 10, 20))] = Field(
+        5, description="how many of the next items make one normalised multi-hot target"
+    )
+    target: Literal["next", "multi_hot"] = Field(
+        "next",
+        description="what is predicted: the next items after a history, in order of time; or a part of a person's items from the "
+        "rest, in no order (a person is a bag of items)",
+    )
+    target_share: Annotated[float, Field(gt=0, lt=1), Range(0.1, 0.7)] = Field(
+        0.3, description="multi_hot: share of a person's items that is held out as the target, drawn anew each epoch"
+    )
+    loss: Literal["full_softmax"] = Field("full_softmax", description="cross-entropy over the whole corpus")
+    dropout: Annotated[Fraction, Range(0, 0.6)] = Field(0.3, description="share of hidden units dropped while training")
+    history_dropout: Annotated[Fraction, Range(0, 0.7)] = Field(
+        0.5, description="share of history items dropped while training"
+    )
+
+
+class SoftmaxDNNSettings(NetworkSettings):
+    """Softmax deep neural network over history and features (Covington et al. 2016)."""
+
+    model: Literal["softmax_dnn"] = "softmax_dnn"
+    item_features: bool = Field(
+        True, description="item vectors are the sum of a free vector and a projection of the item's features"
+    )
+    tied: bool = Field(
+        False, description="whether the history's item embeddings are the rows of V, or a table of their own"
+    )
+    similarity: Literal["dot"] = Field("dot", description="how query and item vectors are compared")
+    popularity_debiasing: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0, description="share of each item's learned bias, which is mostly its popularity, that is left out of scores"
+    )
+
+
+class TwoTowerSettings(NetworkSettings):
+    """Two towers, one for the query and one for the item (Yi et al. 2019): new items are scored by their features."""
+
+    model: Literal["two_tower"] = "two_tower"
+    item_ids: bool = Field(
+        True,
+        description="whether an item has a free vector beside its features; without, new items are scored like any other",
+    )
+    item_hidden_dims: tuple[Positive, ...] = Field((128,), description="widths of the item tower's hidden layers")
+    similarity: Annotated[Literal["dot", "cosine", "euclidean"], OneOf(("dot", "cosine", "euclidean"))] = Field(
+        "dot", description="how query and item vectors are compared"
+    )
+    temperature: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="divides the training logits; default: 1, and 0.1 for cosine"
+    )
+    popularity_debiasing: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0,
+        description="share of log popularity that is added to the training logits and not to scores: what popularity "
+        "explains, the towers need not",
+    )
+
+
+BaselineSettings = PopularitySettings | RecentPopularitySettings | ItemKNNSettings | EASESettings | MFSettings
+RetrieverSettings = BaselineSettings | SoftmaxDNNSettings | TwoTowerSettings

@@ -1,0 +1,152 @@
+"""A whole run, as in the TOML file: read, checked, and explained where it is wrong."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+from pydantic import Field, ValidationError
+
+from shortlist.data.sources import known_dataset
+from shortlist.errors import SettingsError, did_you_mean
+from shortlist.settings.data import DataSettings, FeatureSettings, FeaturesSettings, SplitSettings
+from shortlist.settings.models import RetrieverSettings, SoftmaxDNNSettings
+from shortlist.settings.table import Table
+from shortlist.settings.training import EvaluationSettings, IndexSettings, TrainingSettings
+
+
+class Settings(Table):
+    """A whole run, as in the TOML file.
+
+    >>> Settings.from_dict({"data": {"dataset": "ml-latest-small"}}).retriever.model
+    'softmax_dnn'
+    """
+
+    seed: Annotated[int, Field(ge=0)] = 0
+    data: DataSettings = DataSettings()
+    features: FeaturesSettings = FeaturesSettings()
+    split: SplitSettings = SplitSettings()
+    retriever: RetrieverSettings = Field(SoftmaxDNNSettings(), discriminator="model")
+    index: IndexSettings = IndexSettings()
+    training: TrainingSettings = TrainingSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Settings:
+        """Check plain values.
+
+        Raises:
+            SettingsError: names the key, what was expected, what came, and the nearest valid name.
+        """
+        values = _with_known_dataset(values)
+        retriever = values.get("retriever", {})
+        if isinstance(retriever, Mapping) and "model" not in retriever:
+            values = {**values, "retriever": {"model": SoftmaxDNNSettings().model, **retriever}}
+        try:
+            # JSON mode: a TOML array may become a tuple, an integer a float, but "3" never a number
+            return cls.model_validate_json(json.dumps(values))
+        except ValidationError as error:
+            raise SettingsError(_explain(error, values)) from None
+
+    @classmethod
+    def from_toml(cls, path: str | Path, overrides: Sequence[str] = ()) -> Settings:
+        """Read a TOML file; paths in it are relative to the file.
+
+        Args:
+            path: the file.
+            overrides: ``section.key=value`` strings, value in TOML (a bare word is text).
+        """
+        file = Path(path)
+        try:
+            values = tomllib.loads(file.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SettingsError(
+                f"Cannot read the settings file {file}: {error.strerror}. Give the path of a TOML file."
+            ) from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{file} is not valid TOML: {error}.") from None
+        for override in overrides:
+            _apply_override(values, override)
+        return cls.from_dict(_resolve_paths(values, file.parent))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values that ``from_dict`` takes."""
+        return self.model_dump(mode="json")
+
+
+def _with_known_dataset(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Put what is known of ``data.dataset`` beneath the given settings: columns and split one by one, features side by side."""
+    data, features, split = values.get("data"), values.get("features", {}), values.get("split", {})
+    if not isinstance(data, Mapping) or not isinstance(data.get("dataset"), str):
+        return values
+    known, columns = known_dataset(data["dataset"]).settings, data.get("columns", {})
+    if not all(isinstance(table, Mapping) for table in (columns, features, split)):
+        return values
+    data = {**data, "columns": {**known.get("data", {}).get("columns", {}), **columns}}
+    features = {**known.get("features", {}), **features}
+    return {**values, "data": data, "features": features, "split": {**known.get("split", {}), **split}}
+
+
+def _apply_override(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise SettingsError(f"--set takes section.key=value, got {override!r}; for example --set training.epochs=5.")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *sections, name = key.strip().split(".")
+    table = values
+    for section in sections:
+        table = table.setdefault(section, {})
+        if not isinstance(table, dict):
+            raise SettingsError(f"--set {override}: {section!r} is a value, not a table of settings.")
+    table[name] = value
+
+
+def _resolve_paths(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+    for section, keys in (
+        ("data", ("interactions", "users", "items")),
+        ("split", ("train", "valid", "test", "negatives")),
+    ):
+        table = values.get(section)
+        if not isinstance(table, dict):
+            continue
+        for key in keys:
+            if isinstance(table.get(key), str):
+                table[key] = str((folder / Path(table[key]).expanduser()).resolve())
+    return values
+
+
+def _explain(error: ValidationError, values: Mapping[str, Any]) -> str:
+    lines = []
+    for problem in error.errors():
+        # pydantic puts the chosen union member's tag into the path: retriever.softmax_dnn.epochs
+        tags = {get_args(m.model_fields["model"].annotation)[0] for m in get_args(RetrieverSettings)}
+        location = [str(part) for i, part in enumerate(problem["loc"]) if not (i == 1 and part in tags)]
+        key = ".".join(location)
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"unknown setting {key!r}; {did_you_mean(location[-1], _allowed(location[:-1], values))}")
+        elif problem["type"] == "union_tag_invalid":
+            lines.append(f"{key}.model: {problem['ctx']['tag']!r} is not available; allowed: {', '.join(sorted(tags))}")
+        else:
+            lines.append(f"{key}: {problem['msg'][0].lower()}{problem['msg'][1:]}, got {problem['input']!r}")
+    return "Settings: " + "; ".join(lines) + ". `shortlist train --help-settings` documents every setting."
+
+
+def _allowed(location: Sequence[str], values: Mapping[str, Any]) -> list[str]:
+    table: Any = Settings
+    for i, part in enumerate(location):
+        if i == 0 and part == "retriever":
+            name = values.get("retriever", {}).get("model", "softmax_dnn")
+            table = next(
+                m for m in get_args(RetrieverSettings) if get_args(m.model_fields["model"].annotation)[0] == name
+            )
+        elif table is FeaturesSettings and part in FeaturesSettings.model_fields:
+            return list(FeatureSettings.model_fields) if len(location) > i + 1 else []
+        else:
+            table = table.model_fields[part].annotation
+    return list(table.model_fields)

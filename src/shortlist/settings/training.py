@@ -1,0 +1,58 @@
+"""``[index]``, ``[training]`` and ``[evaluation]``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from shortlist.settings.table import Fraction, OneOf, Positive, Range, Table
+
+
+class IndexSettings(Table):
+    """How the nearest items are found."""
+
+    kind: Literal["exact"] = Field("exact", description="exact: every item is scored")
+
+
+class TrainingSettings(Table):
+    """How a network is trained."""
+
+    epochs: Positive = Field(60, description="at most this many passes over the training positives")
+    batch_size: Annotated[Positive, OneOf((128, 256, 512, 1024))] = Field(256, description="queries a step")
+    learning_rate: Annotated[float, Field(gt=0), Range(0.0005, 0.02, log=True)] = Field(
+        0.003, description="AdamW's step size"
+    )
+    weight_decay: Annotated[float, Field(ge=0), Range(0, 0.3)] = Field(
+        0.0, description="AdamW's decoupled weight decay"
+    )
+    average: Fraction = Field(
+        0.99,
+        description="decay of the moving average of the weights, which is what is validated and kept; 0: none",
+    )
+    patience: Positive = Field(10, description="stop after this many epochs without a better validation figure")
+    refit: bool = Field(
+        True,
+        description="after selection fit anew on training and validation part, for the selected number of epochs",
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where the network is trained")
+
+
+class EvaluationSettings(Table):
+    """What is measured."""
+
+    k: tuple[Positive, ...] = Field((10, 20, 100), description="list lengths at which metrics are reported")
+    baselines: tuple[Literal["popularity", "recent_popularity", "item_knn", "ease", "mf"], ...] = Field(
+        ("popularity", "recent_popularity", "item_knn", "ease", "mf"), description="rows that stand beside the model"
+    )
+    baseline_trials: Positive = Field(8, description="most settings of each baseline tried on validation for its row")
+    baseline_minutes: Annotated[float, Field(gt=0)] = Field(
+        10.0, description="no further setting of a baseline is tried after this long; its row says how many were"
+    )
+    baseline_max_items: Positive = Field(
+        20_000,
+        description="ease and item_knn keep a matrix of items by items: with a larger corpus they are left out, with a note",
+    )
+    select_on: Literal["ndcg@10", "recall@20"] = Field(
+        "ndcg@10", description="validation figure that selects epochs and settings"
+    )
