@@ -6,7 +6,7 @@ import pytest
 
 from shortlist.errors import SettingsError
 from shortlist.settings import Settings
-from shortlist.settings_help import documentation
+from shortlist.settings.help import documentation
 
 
 def test_there_and_back_is_the_identity() -> None:
