@@ -7,7 +7,15 @@ import sys
 
 from shortlist.errors import DataError
 
-SCRIPTS = ("leave_last_out", "ml_1m_path", "load_memory")
+SCRIPTS = (
+    "leave_last_out",
+    "ml_1m_path",
+    "load_memory",
+    "evaluation_speed",
+    "ml_100k_stratified",
+    "ncf_protocol",
+    "gowalla",
+)
 
 for script in SCRIPTS:
     print(f"\n=== benchmarks.{script}", flush=True)
