@@ -12,6 +12,7 @@ SCRIPTS = (
     "ml_1m_path",
     "load_memory",
     "evaluation_speed",
+    "large_softmax",
     "ml_100k_stratified",
     "ncf_protocol",
     "gowalla",

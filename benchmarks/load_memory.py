@@ -20,10 +20,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 CHILD = """
-import json, resource, sys, time
+import json, sys, time
 from shortlist.data.preparation import prepare
 from shortlist.settings import Settings
-def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+from benchmarks._shared import peak_mb as peak
 data = Settings.from_dict({"data": {"memory_limit": sys.argv[2], "columns": {"timestamp": "timestamp", "value": "value"}}}).data
 before, started = peak(), time.perf_counter()
 summary = prepare(sys.argv[1], settings=data).summary
@@ -34,7 +34,7 @@ print(json.dumps([peak() - before, before, time.perf_counter() - started, str(su
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, default=10_000_000)
-    parser.add_argument("--memory-limit", default="1GB")
+    parser.add_argument("--memory-limit", default="512MB")
     arguments = parser.parse_args()
     rng, n = np.random.default_rng(0), arguments.rows
     table = pa.table(

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import platform
-import resource
 import time
 from collections.abc import Callable
 from typing import Any
@@ -22,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 import shortlist.training  # noqa: F401 - sets how PyTorch's threads wait
+from benchmarks._shared import peak_mb
 from shortlist.data.dataset import Dataset
 from shortlist.data.loading import load_dataset
 from shortlist.data.splitting import Split, split
@@ -83,7 +83,7 @@ def main() -> None:
     for station, seconds, asked, note in rows:
         table.add_row(station, f"{seconds:.2f}", asked, note)
     Console(width=110).print(table)
-    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:,.0f} MB")
+    print(f"peak memory {peak_mb():,.0f} MB")
 
 
 def softmax_epoch(dataset: Dataset, parts: Split, settings: Settings, window: int) -> tuple[SoftmaxDNN, float]:

@@ -23,6 +23,14 @@ MAY_NOT_KNOW = {
         *HEAVY,
     },
     "losses": {"shortlist"},
+    "negatives": {
+        "shortlist.models",
+        "shortlist.training",
+        "shortlist.recommender",
+        "shortlist.settings",
+        "shortlist.losses",
+        *HEAVY,
+    },
     "retrieval": {
         "shortlist.models",
         "shortlist.training",

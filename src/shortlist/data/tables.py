@@ -36,7 +36,7 @@ class TableReader:
     ['u', '_row']
     """
 
-    def __init__(self, memory_limit: str = "1GB") -> None:
+    def __init__(self, memory_limit: str = "512MB") -> None:
         self._numbers = itertools.count()
         try:
             self.connection = duckdb.connect(

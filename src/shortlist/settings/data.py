@@ -54,7 +54,7 @@ class DataSettings(Table):
         "error",
         description="a row without user, item, timestamp or (where a condition needs it) value: stop or drop it",
     )
-    memory_limit: str = Field("1GB", description="most memory table preparation may use before it spills to disk")
+    memory_limit: str = Field("512MB", description="most memory table preparation may use before it spills to disk")
 
 
 class FeatureSettings(Table):

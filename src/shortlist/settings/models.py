@@ -99,7 +99,35 @@ class NetworkSettings(Table):
     target_share: Annotated[float, Field(gt=0, lt=1), Range(0.1, 0.7)] = Field(
         0.3, description="multi_hot: share of a person's items that is held out as the target, drawn anew each epoch"
     )
-    loss: Literal["full_softmax"] = Field("full_softmax", description="cross-entropy over the whole corpus")
+    loss: Annotated[
+        Literal["full_softmax", "sampled_softmax", "in_batch", "bce", "bpr", "contrastive"],
+        OneOf(("full_softmax", "sampled_softmax", "bce", "bpr")),
+    ] = Field(
+        "full_softmax",
+        description="cross-entropy over the whole corpus, over a sample, or over the batch's own targets; logistic; pairwise; "
+        "cosine contrastive (two_tower with cosine similarity)",
+    )
+    negatives: Literal["uniform", "popularity"] = Field(
+        "uniform",
+        description="what negatives are drawn from: all items alike, or in proportion to a power of their counts",
+    )
+    negatives_power: Annotated[float, Field(ge=0)] = Field(
+        0.75, description="popularity: that power; 1 draws items as often as they are taken"
+    )
+    num_negatives: Annotated[int, Field(ge=0)] = Field(
+        256,
+        description="sampled_softmax: shared by a batch; in_batch: uniform ones beside the batch's own (0: none); bce, bpr, "
+        "contrastive: of each query",
+    )
+    log_q: bool = Field(
+        True, description="whether sampled logits are corrected, by subtraction, for how often their item is drawn"
+    )
+    margin: Annotated[float, Field(ge=-1, le=1)] = Field(
+        0.5, description="contrastive: a negative farther than this cosine costs nothing"
+    )
+    negative_weight: Annotated[float, Field(ge=0)] = Field(
+        100.0, description="contrastive: weight of the negatives' mean beside the one positive"
+    )
     dropout: Annotated[Fraction, Range(0, 0.6)] = Field(0.3, description="share of hidden units dropped while training")
     history_dropout: Annotated[Fraction, Range(0, 0.7)] = Field(
         0.5, description="share of history items dropped while training"

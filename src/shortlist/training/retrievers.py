@@ -32,7 +32,8 @@ from shortlist.training.checkpoint import Checkpoint
 from shortlist.training.export import save_network
 from shortlist.training.objective import SoftmaxObjective
 from shortlist.training.progress import Progress
-from shortlist.training.trainer import EpochRecord, TrainingRun, device_of, fit
+from shortlist.training.sampled_objective import SampledObjective
+from shortlist.training.trainer import EpochRecord, Objective, TrainingRun, device_of, fit
 
 AfterEpoch = Callable[[int, float], None]
 
@@ -151,7 +152,13 @@ def _train_network(
         examples = BagExamples(dataset, train, chosen.target_share)
     else:
         examples = TrainingExamples(dataset, train, chosen.target_window)
-    objective = SoftmaxObjective(model, examples, remove_seen=settings.split.seen == "remove")
+    remove_seen = settings.split.seen == "remove"
+    objective: Objective
+    if chosen.loss == "full_softmax":
+        objective = SoftmaxObjective(model, examples, remove_seen=remove_seen)
+    else:
+        counts = np.bincount(train.item_idx[train.liked], minlength=dataset.num_items)
+        objective = SampledObjective(model, examples, chosen, counts, remove_seen=remove_seen)
     select_on = settings.evaluation.select_on
     with _TellingProgress(len(examples), select_on, console, after_epoch) as progress:
         run = fit(

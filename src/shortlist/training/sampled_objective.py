@@ -1,0 +1,131 @@
+"""Training against a sample of the corpus: where a softmax over all of it is too wide, or another loss is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from shortlist.data.ragged import Ragged
+from shortlist.errors import SettingsError
+from shortlist.losses import binary_cross_entropy, bpr, cosine_contrastive, owned, sampled_softmax
+from shortlist.models.network import NetworkRetriever
+from shortlist.negatives import InBatch, Mixed, Negatives, Popularity, Uniform
+from shortlist.settings import NetworkSettings
+from shortlist.training.batches import BagExamples, TrainingBatch, TrainingExamples
+
+
+class SampledObjective:
+    """Every (query, target) record against negatives; a query's records share its weight.
+
+    ``sampled_softmax`` and ``in_batch`` take negatives that all queries of a batch share, corrected by log q; ``bce``,
+    ``bpr`` and ``contrastive`` take some of each query's own, none of which it has. In-batch negatives are the batch's
+    own targets, mixed with uniform ones where ``num_negatives`` says so.
+
+    Args:
+        model: gives query vectors and the weights and bias of the logits.
+        examples: give the batches.
+        settings: loss, negatives and their number.
+        counts: [N] how often each item is a target.
+        remove_seen: whether what a query has already is no negative of it, as it leaves its candidates.
+
+    Raises:
+        SettingsError: ``contrastive`` without cosine similarity: what is trained would not be what is searched.
+    """
+
+    def __init__(
+        self,
+        model: NetworkRetriever,
+        examples: TrainingExamples | BagExamples,
+        settings: NetworkSettings,
+        counts: NDArray[Any],
+        *,
+        remove_seen: bool,
+    ) -> None:
+        if settings.loss == "contrastive" and getattr(settings, "similarity", "dot") != "cosine":
+            raise SettingsError(
+                '[retriever] loss = "contrastive" compares by the cosine: set model = "two_tower" and similarity = "cosine".'
+            )
+        self.model, self.examples, self.settings, self.remove_seen = model, examples, settings, remove_seen
+        self.rng = np.random.default_rng(0)
+        popular = settings.negatives == "popularity"
+        self.sampler = Popularity(counts, settings.negatives_power) if popular else Uniform(len(counts))
+        self.in_batch = InBatch(counts) if settings.num_negatives == 0 else Mixed(counts, settings.num_negatives)
+
+    def epoch(self, batch_size: int, rng: np.random.Generator) -> Iterator[TrainingBatch]:
+        """The batches of one epoch; the same generator draws their negatives."""
+        self.rng = rng
+        return self.examples.epoch(batch_size, rng)
+
+    def loss(self, batch: TrainingBatch) -> Tensor:
+        """Mean loss of one batch, a scalar."""
+        targets, model = batch.targets, self.model
+        rows = self._tensor(targets.row_of_value)
+        weights = self._tensor(np.repeat(1 / targets.lengths, targets.lengths).astype(np.float32))
+        items = self._tensor(targets.values.astype(np.int64))
+        query, (vectors, bias) = model(model.inputs(batch.queries)), model.softmax_layer()
+        own = targets.concat_rows(batch.seen) if self.remove_seen else targets
+        if self.settings.loss in ("sampled_softmax", "in_batch"):
+            return self._softmax(query, vectors, bias, rows, items, weights, targets, own)
+        drawn = self.sampler.per_query(own, self.settings.num_negatives, self.rng)
+        negatives = self._tensor(drawn.item_idx)
+        if self.settings.loss == "contrastive":
+            return cosine_contrastive(
+                query[rows],
+                vectors[items],
+                vectors[negatives][rows],
+                margin=self.settings.margin,
+                negative_weight=self.settings.negative_weight,
+                weights=weights,
+            )
+        positive = (query[rows] * vectors[items]).sum(dim=1) + bias[items]
+        negative = (torch.einsum("bd,bsd->bs", query, vectors[negatives]) + bias[negatives])[rows]
+        function = binary_cross_entropy if self.settings.loss == "bce" else bpr
+        return function(positive, negative, weights=weights)
+
+    def _softmax(
+        self,
+        query: Tensor,
+        vectors: Tensor,
+        bias: Tensor,
+        rows: Tensor,
+        items: Tensor,
+        weights: Tensor,
+        targets: Ragged,
+        own: Ragged,
+    ) -> Tensor:
+        drawn = self._shared(targets.values)
+        negatives, log_q = self._tensor(drawn.item_idx), self._tensor(drawn.log_q)
+        pairs = self._tensor(own.row_of_value), self._tensor(own.values.astype(np.int64))
+        corrected = self.settings.log_q
+        in_batch = self.settings.loss == "in_batch"
+        return sampled_softmax(
+            query[rows],
+            vectors[items],
+            vectors[negatives],
+            positive_bias=bias[items],
+            negative_bias=bias[negatives],
+            # a batch's own targets come as often as items are taken, the positive among them (Yi et al. 2019)
+            positive_log_q=log_q[: len(items)] if corrected and in_batch else None,
+            negative_log_q=log_q if corrected else None,
+            positive_idx=items,
+            negative_idx=negatives,
+            absent=owned(*pairs, negatives, len(query))[rows],
+            weights=weights,
+        )
+
+    def _shared(self, positives: NDArray[Any]) -> Negatives:
+        if self.settings.loss == "sampled_softmax":
+            return self.sampler.shared(self.settings.num_negatives, self.rng)
+        return (
+            self.in_batch.shared(positives)
+            if isinstance(self.in_batch, InBatch)
+            else self.in_batch.shared(positives, self.rng)
+        )
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self.model.device)

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from shortlist.data.dataset import Dataset
+from shortlist.data.splitting import split
+from shortlist.errors import SettingsError
+from shortlist.models.softmax_dnn import SoftmaxDNN
+from shortlist.settings import SoftmaxDNNSettings, SplitSettings
+from shortlist.training.batches import TrainingBatch, TrainingExamples
+from shortlist.training.objective import SoftmaxObjective
+from shortlist.training.sampled_objective import SampledObjective
+
+
+def setting(world: Dataset, **given: object) -> tuple[SoftmaxDNN, TrainingExamples, SoftmaxDNNSettings, np.ndarray]:
+    torch.manual_seed(0)
+    train = split(world, SplitSettings()).train
+    settings = SoftmaxDNNSettings.model_validate(
+        {"embedding_dim": 4, "hidden_dims": (8,), "dropout": 0.0, "history_dropout": 0.0, **given}
+    )
+    counts = np.bincount(train.item_idx[train.liked], minlength=world.num_items)
+    model = SoftmaxDNN(world.num_items, world.schema.query, settings, counts)
+    return model, TrainingExamples(world, train, 3), settings, counts
+
+
+def one_batch(examples: TrainingExamples) -> TrainingBatch:
+    return next(iter(examples.epoch(64, np.random.default_rng(1))))
+
+
+@pytest.mark.parametrize("remove_seen", [True, False])
+@pytest.mark.parametrize("negatives", ["uniform", "popularity"])
+def test_a_large_sample_gives_the_loss_of_the_whole_corpus(world: Dataset, negatives: str, remove_seen: bool) -> None:
+    """Whatever negatives are drawn from: log q takes it out again. Without the correction popular ones would bias it."""
+    given = {"loss": "sampled_softmax", "negatives": negatives, "num_negatives": 60_000, "target_window": 1}
+    model, examples, settings, counts = setting(world, **given)
+    examples = TrainingExamples(world, examples.train, 1)
+    batch = one_batch(examples)
+    full = SoftmaxObjective(model, examples, remove_seen=remove_seen).loss(batch)
+    sampled = SampledObjective(model, examples, settings, counts, remove_seen=remove_seen).loss(batch)
+    assert sampled.item() == pytest.approx(full.item(), rel=0.01)
+    raw = settings.model_copy(update={"log_q": False})
+    uncorrected = SampledObjective(model, examples, raw, counts, remove_seen=remove_seen).loss(batch)
+    assert abs(uncorrected.item() - full.item()) > 1
+
+
+@pytest.mark.parametrize("loss", ["sampled_softmax", "in_batch", "bce", "bpr"])
+def test_every_loss_gives_gradients_to_all_it_uses(world: Dataset, loss: str) -> None:
+    model, examples, settings, counts = setting(world, loss=loss, num_negatives=8)
+    objective = SampledObjective(model, examples, settings, counts, remove_seen=True)
+    value = objective.loss(one_batch(examples))
+    value.backward()  # type: ignore[no-untyped-call]
+    assert torch.isfinite(value)
+    for name in ("items.free", "history_items.free", "item_bias"):
+        gradient = dict(model.named_parameters())[name].grad
+        assert gradient is not None
+        assert torch.isfinite(gradient).all()
+        assert gradient.abs().sum() > 0, name
+
+
+def test_the_same_generator_draws_the_same_negatives(world: Dataset) -> None:
+    model, examples, settings, counts = setting(world, loss="bpr", num_negatives=4)
+    objective = SampledObjective(model, examples, settings, counts, remove_seen=True)
+    values = []
+    for seed in (5, 5, 6):
+        batches = objective.epoch(32, np.random.default_rng(seed))
+        values.append([objective.loss(batch).item() for batch in batches])
+    assert values[0] == values[1]
+    assert values[0] != values[2]
+
+
+def test_contrastive_without_the_cosine_is_refused(world: Dataset) -> None:
+    model, examples, settings, counts = setting(world, loss="contrastive")
+    with pytest.raises(SettingsError, match=r'loss = "contrastive" compares by the cosine: set model = "two_tower"'):
+        SampledObjective(model, examples, settings, counts, remove_seen=True)
