@@ -33,6 +33,10 @@ def test_there_and_back_is_the_identity() -> None:
             {"retriever": {"model": "two_towers"}},
             r"'two_towers' is not available; allowed: ease, item_knn, mf, popularity, recent_popularity, softmax_dnn",
         ),
+        (
+            {"retriever": {"history": "transformer", "embedding_dim": 10, "history_heads": 4}},
+            r"retriever: value error, history_heads = 4 cannot share embedding_dim = 10 in even parts; give a multiple of 8",
+        ),
         ({"training": {"epochs": "3"}}, r"training.epochs: input should be a valid integer, got '3'"),
         ({"training": {"epochs": 0}}, r"training.epochs: input should be greater than 0, got 0"),
         ({"split": {"method": "last"}}, r"split.method: input should be 'last_out', .* got 'last'"),

@@ -37,6 +37,13 @@ MODELS = {
         "history_windows": [5, 1],
     },
     "softmax_dnn by attention": {"model": "softmax_dnn", "embedding_dim": 8, "history": "attention", "tied": True},
+    "softmax_dnn by transformer": {
+        "model": "softmax_dnn",
+        "embedding_dim": 8,
+        "history": "transformer",
+        "history_heads": 2,
+        "history_windows": [8, 1],
+    },
     "softmax_dnn on bags": {"model": "softmax_dnn", "embedding_dim": 8, "target": "multi_hot"},
     "softmax_dnn, sampled": {
         "model": "softmax_dnn",

@@ -1,4 +1,4 @@
-"""The watch history as vectors: means over windows, and weighted by recency or by attention.
+"""The watch history as vectors: means over windows, weighted by recency or by attention, and a transformer's state.
 
 All take the items oldest first, as index + 1 with 0 after the last, and give [B, W, D], one vector a window; zero for
 an empty history. The sum of an item's vectors is divided by the root of their number (of their squared weights): so a
@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+
+from shortlist.encoders.transformer import CausalTransformer
 
 
 class MeanHistory(nn.Module):
@@ -107,6 +109,35 @@ class AttentionHistory(nn.Module):
         taken = (kept & (age < self.window))[:, None]
         weights = torch.softmax(scores.masked_fill(~taken, -1e9), dim=2) * taken.to(scores.dtype)
         return torch.cat([means, _weighted(weights, items, table)], dim=1)
+
+
+class TransformerHistory(nn.Module):
+    """What a causal transformer makes of the longest window at its last item, and the means over all windows beside it.
+
+    The order of the items, which means do not see, is what it is for. ψ starts from its state.
+
+    Args:
+        dim: D.
+        windows: of the means; the longest is the transformer's, too.
+        item_dropout: share of the items left out of the means while training.
+        blocks, heads, dropout: see ``CausalTransformer``.
+
+    Here every training example encodes a history of its own and only its last state is asked; training on all positions
+    of a sequence at once would take a fraction of the time.
+    """
+
+    def __init__(
+        self, dim: int, windows: Sequence[int], item_dropout: float, blocks: int, heads: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.means = MeanHistory(windows, item_dropout)
+        self.transformer = CausalTransformer(dim, blocks=blocks, heads=heads, dropout=dropout, positions="rotary")
+        self.num_vectors, self.longest = self.means.num_vectors + 1, 0
+
+    def forward(self, items: Tensor, table: Tensor) -> Tensor:
+        """See ``MeanHistory.forward``; W is one more than the number of windows, the transformer's first."""
+        state = self.transformer.last(nn.functional.embedding(items, table), (items > 0).sum(dim=1))
+        return torch.cat([state[:, None], self.means(items, table)], dim=1)
 
 
 def _ages(items: Tensor, item_dropout: float) -> tuple[Tensor, Tensor]:

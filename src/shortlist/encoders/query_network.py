@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from shortlist.data.feature_spec import FeatureSpec
 from shortlist.encoders.feature_encoder import FeatureEncoder
-from shortlist.encoders.history import AttentionHistory, MeanHistory, RecencyHistory
+from shortlist.encoders.history import AttentionHistory, MeanHistory, RecencyHistory, TransformerHistory
 from shortlist.encoders.item_embedding import INIT_STD
 from shortlist.encoders.mlp import mlp
 from shortlist.settings import NetworkSettings
@@ -67,9 +67,12 @@ class QueryNetwork(nn.Module):
         return views[:, self.history.longest] + self.hidden(torch.cat(parts, dim=1))  # type: ignore[no-any-return]
 
 
-def _history(settings: NetworkSettings) -> MeanHistory | RecencyHistory | AttentionHistory:
+def _history(settings: NetworkSettings) -> MeanHistory | RecencyHistory | AttentionHistory | TransformerHistory:
     if settings.history == "mean":
         return MeanHistory(settings.history_windows, settings.history_dropout)
     if settings.history == "recency":
         return RecencyHistory(settings.history_windows, settings.history_dropout)
+    if settings.history == "transformer":
+        shape = (settings.history_blocks, settings.history_heads, settings.dropout)
+        return TransformerHistory(settings.embedding_dim, settings.history_windows, settings.history_dropout, *shape)
     return AttentionHistory(settings.embedding_dim, settings.history_windows, settings.history_dropout)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from shortlist.settings.table import Fraction, OneOf, Positive, Range, Table
 
@@ -79,10 +79,14 @@ class NetworkSettings(Table):
     hidden_dims: Annotated[tuple[Positive, ...], OneOf(((64,), (128,), (256,), (256, 128)))] = Field(
         (128,), description="widths of the hidden ReLU layers, first to last"
     )
-    history: Literal["none", "mean", "recency", "attention"] = Field(
+    history: Literal["none", "mean", "recency", "attention", "transformer"] = Field(
         "mean",
         description="how the history becomes a vector: means over windows; weighted by recency, at learned rates; pooled by "
-        "attention, with means beside it",
+        "attention, with means beside it; the last state of a causal transformer, likewise (slow to train)",
+    )
+    history_blocks: Positive = Field(2, description="transformer: blocks of attention and hidden layer")
+    history_heads: Positive = Field(
+        1, description="transformer: attentions side by side; embedding_dim is shared among them in even parts"
     )
     history_windows: Annotated[tuple[Positive, ...], Field(min_length=1)] = Field(
         (100, 10, 1),
@@ -132,6 +136,15 @@ class NetworkSettings(Table):
     history_dropout: Annotated[Fraction, Range(0, 0.7)] = Field(
         0.5, description="share of history items dropped while training"
     )
+
+    @model_validator(mode="after")
+    def _heads_share_the_vector(self) -> Self:
+        if self.history == "transformer" and self.embedding_dim % (2 * self.history_heads):
+            raise ValueError(
+                f"history_heads = {self.history_heads} cannot share embedding_dim = {self.embedding_dim} in even parts; "
+                f"give a multiple of {2 * self.history_heads}"
+            )
+        return self
 
 
 class SoftmaxDNNSettings(NetworkSettings):
