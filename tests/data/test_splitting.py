@@ -121,3 +121,15 @@ def test_refusals() -> None:
     with pytest.raises(DataError, match=r'"by_time" needs a time'):
         split(timeless, SplitSettings(method="by_time"))
     assert isinstance(split(timeless, SplitSettings()), Split)  # the order of rows stands in for time
+
+
+def test_what_shares_the_targets_moment_is_history_only_where_asked_for() -> None:
+    """Four films rated in one second, the last of them the test."""
+    data = log_of([(1, 10, 1, 5), (1, 20, 7, 5), (1, 30, 7, 5), (1, 40, 7, 5), (1, 50, 7, 5)])
+    histories = {}
+    for history in ("strictly_before", "in_order"):
+        test = split(data, SplitSettings.model_validate({"history": history})).test
+        assert ids(data, test.targets.row(0)) == [50]
+        assert ids(data, test.seen.row(0)) == [10, 20, 30, 40]
+        histories[history] = ids(data, test.queries.liked.row(0))
+    assert histories == {"strictly_before": [10], "in_order": [10, 20, 30, 40]}

@@ -84,3 +84,14 @@ def test_bags_are_drawn_anew_and_from_the_seed(films: Dataset) -> None:
     )
     assert first == again
     assert first != other
+
+
+def test_histories_in_order_hold_what_stands_before(films: Dataset) -> None:
+    train = split(films, SplitSettings()).train
+    examples = TrainingExamples(films, train, 1, in_order=True)
+    starts = np.arange(50, 90)
+    batch = examples.batch(starts, starts + 1)
+    for n, start in enumerate(starts):
+        row = examples.positives[start]
+        before = (train.user_idx == train.user_idx[row]) & (np.arange(len(train)) < row)
+        assert batch.queries.liked.row(n).tolist() == train.item_idx[before & train.in_history].tolist()

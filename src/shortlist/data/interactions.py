@@ -55,6 +55,16 @@ class Interactions:
         starts[1:] = (self.user_idx[1:] != self.user_idx[:-1]) | (self.timestamp[1:] != self.timestamp[:-1])
         return np.maximum.accumulate(np.where(starts, np.arange(len(self)), 0)).astype(np.int64)
 
+    def history_ends(self, rows: NDArray[Any], *, in_order: bool) -> NDArray[np.int64]:
+        """For targets at ``rows`` the first row that is no history of theirs.
+
+        Args:
+            rows: of the targets.
+            in_order: rows of the same time that stand before a target are its history, too.
+        """
+        ends: NDArray[np.int64] = np.asarray(rows, dtype=np.int64) if in_order else self.strictly_before[rows]
+        return ends
+
     @cached_property
     def in_history(self) -> NDArray[np.bool_]:
         """[n]: enters the history as a like; a positive that turned out a dislike does not."""

@@ -80,7 +80,7 @@ def split(dataset: Dataset, settings: SplitSettings, seed: int = 0) -> Split:
     """
     log = dataset.interactions
     if settings.method == "last_out":
-        parts = _last_out(log)
+        parts = _last_out(log, settings)
     elif settings.method == "by_time":
         parts = _by_time(dataset, settings)
     elif settings.method == "by_user":
@@ -104,6 +104,7 @@ def split(dataset: Dataset, settings: SplitSettings, seed: int = 0) -> Split:
     description = {
         "method": settings.method,
         "seen": settings.seen,
+        "history": settings.history,
         "seed": seed,
         "num_train_interactions": len(train),
         "num_valid_queries": len(valid),
@@ -124,7 +125,7 @@ class _Parts:
     notes: Mapping[str, Any]
 
 
-def _last_out(log: Interactions) -> _Parts:
+def _last_out(log: Interactions, settings: SplitSettings) -> _Parts:
     """Each user's last positive is the test, the one before is for validation; users with fewer than 3 only train."""
     positives = np.flatnonzero(log.liked)
     counts = np.bincount(log.user_idx[positives], minlength=log.num_users)
@@ -133,12 +134,13 @@ def _last_out(log: Interactions) -> _Parts:
     row = np.arange(len(log))
 
     def parts(targets: NDArray[np.int64]) -> tuple[Mask, Mask, Mask]:
-        until_strict = np.zeros(log.num_users, dtype=np.int64)
+        until_history = np.zeros(log.num_users, dtype=np.int64)
         until = np.zeros(log.num_users, dtype=np.int64)
-        until_strict[asked], until[asked] = log.strictly_before[targets], targets
+        until_history[asked] = log.history_ends(targets, in_order=settings.history == "in_order")
+        until[asked] = targets
         is_target = np.zeros(len(log), dtype=bool)
         is_target[targets] = True
-        return row < until_strict[log.user_idx], row < until[log.user_idx], is_target
+        return row < until_history[log.user_idx], row < until[log.user_idx], is_target
 
     valid_rows = positives[last - 1]
 
@@ -179,10 +181,11 @@ def _by_user(log: Interactions, settings: SplitSettings, rng: np.random.Generato
     before -= before[np.minimum(log.offsets[:-1], len(log) - 1)][log.user_idx]
     limit = np.clip(np.floor(settings.query_fraction * positives), 1, np.maximum(positives - 1, 1))
     in_query = before < limit[log.user_idx]
-    # nothing that shares the first target's time is history
+    # unless asked for, nothing that shares the first target's time is history
     first_target = np.full(log.num_users, len(log), dtype=np.int64)
     target_rows = np.flatnonzero(log.liked & ~in_query)
-    np.minimum.at(first_target, log.user_idx[target_rows], log.strictly_before[target_rows])
+    ends = log.history_ends(target_rows, in_order=settings.history == "in_order")
+    np.minimum.at(first_target, log.user_idx[target_rows], ends)
     in_history = in_query & (np.arange(len(log)) < first_target[log.user_idx])
 
     def parts(which: int) -> tuple[Mask, Mask, Mask]:

@@ -99,6 +99,11 @@ class SplitSettings(Table):
     seen: Literal["remove", "keep"] = Field(
         "remove", description="whether what a user already has leaves the candidates"
     )
+    history: Literal["strictly_before", "in_order"] = Field(
+        "strictly_before",
+        description="last_out, by_user, and what is learned from: whether what shares a target's moment and stands before it is "
+        "history. Live, a page of ratings stored in one second is not known before it; published figures mostly count it",
+    )
     valid_fraction: Fraction = Field(
         0.1, description="share for validation (by_time and random: of rows, by_user: of users)"
     )

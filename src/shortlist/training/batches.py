@@ -43,10 +43,14 @@ class TrainingExamples:
         dataset: for the users' features.
         train: what may be learned from.
         target_window: positives a target holds (1: the next item).
+        in_order: whether what shares the first target's moment and stands before it is history.
     """
 
-    def __init__(self, dataset: Dataset, train: Interactions, target_window: int = 1) -> None:
+    def __init__(
+        self, dataset: Dataset, train: Interactions, target_window: int = 1, *, in_order: bool = False
+    ) -> None:
         self.train, self.window, self.user_features = train, target_window, dataset.user_features
+        self.in_order = in_order
         self.positives = np.flatnonzero(train.liked)
         self.user = train.user_idx[self.positives]
         first = np.searchsorted(self.user, np.arange(train.num_users))
@@ -77,10 +81,10 @@ class TrainingExamples:
         """The examples whose targets are the positives ``starts[i]:stops[i]`` (of one user each)."""
         rows, train = self.positives[starts], self.train
         user = train.user_idx[rows]
-        begin, strict = train.offsets[user], train.strictly_before[rows]
+        begin, end = train.offsets[user], train.history_ends(rows, in_order=self.in_order)
         queries = QueryBatch(
-            liked=slices(self.liked_items, self.likes_until[begin], self.likes_until[strict]),
-            disliked=slices(self.disliked_items, self.dislikes_until[begin], self.dislikes_until[strict]),
+            liked=slices(self.liked_items, self.likes_until[begin], self.likes_until[end]),
+            disliked=slices(self.disliked_items, self.dislikes_until[begin], self.dislikes_until[end]),
             features=take_rows(self.user_features, user) | take_rows(train.context, rows),
         )
         targets = slices(self.positives, starts, stops)

@@ -151,7 +151,8 @@ def _train_network(
     if chosen.target == "multi_hot":
         examples = BagExamples(dataset, train, chosen.target_share)
     else:
-        examples = TrainingExamples(dataset, train, chosen.target_window)
+        in_order = settings.split.history == "in_order"
+        examples = TrainingExamples(dataset, train, chosen.target_window, in_order=in_order)
     remove_seen = settings.split.seen == "remove"
     objective: Objective
     if chosen.loss == "full_softmax":
