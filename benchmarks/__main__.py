@@ -14,6 +14,7 @@ SCRIPTS = (
     "evaluation_speed",
     "large_softmax",
     "ml_100k_stratified",
+    "tfrs_protocol",
     "ncf_protocol",
     "gowalla",
 )
