@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from shortlist.errors import SettingsError
-from shortlist.settings import Settings
+from shortlist.settings import Settings, SoftmaxDNNSettings
 from shortlist.settings.help import documentation
 
 
@@ -37,6 +37,10 @@ def test_there_and_back_is_the_identity() -> None:
             {"retriever": {"history": "transformer", "embedding_dim": 10, "history_heads": 4}},
             r"retriever: value error, history_heads = 4 cannot share embedding_dim = 10 in even parts; give a multiple of 8",
         ),
+        (
+            {"retriever": {"history": "transformer", "target": "multi_hot"}},
+            r'retriever: value error, history = "transformer" reads items in their order, .*; set target = "next"',
+        ),
         ({"training": {"epochs": "3"}}, r"training.epochs: input should be a valid integer, got '3'"),
         ({"training": {"epochs": 0}}, r"training.epochs: input should be greater than 0, got 0"),
         ({"split": {"method": "last"}}, r"split.method: input should be 'last_out', .* got 'last'"),
@@ -51,6 +55,18 @@ def test_there_and_back_is_the_identity() -> None:
 def test_errors_name_the_key_and_the_nearest(values: dict[str, object], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         Settings.from_dict(values)
+
+
+def test_a_transformer_brings_its_defaults() -> None:
+    """Beneath what is given; everything else keeps its own."""
+    given = Settings.from_dict({"retriever": {"history": "transformer", "dropout": 0.4}, "training": {"epochs": 3}})
+    assert isinstance(given.retriever, SoftmaxDNNSettings)
+    assert (given.retriever.dropout, given.retriever.history_windows, given.retriever.tied) == (0.4, (200,), True)
+    assert (given.training.epochs, given.training.batch_size, given.training.warmup_steps) == (3, 2048, 200)
+    assert Settings.from_dict(given.to_dict()) == given
+    two_tower = Settings.from_dict({"retriever": {"model": "two_tower", "history": "transformer"}})
+    assert two_tower.training.batch_size == 2048
+    assert Settings().training.batch_size == 256
 
 
 def test_toml_paths_and_overrides(tmp_path: Path) -> None:

@@ -60,6 +60,32 @@ def error_of(model: nn.Module) -> float:
         return -float(((model(x) - 2 * x) ** 2).mean())
 
 
+def test_warm_up_raises_the_learning_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates: list[float] = []
+
+    class Spy(torch.optim.AdamW):
+        def step(self, closure: Any = None) -> Any:
+            rates.append(self.param_groups[0]["lr"])
+            return super().step(closure)
+
+    monkeypatch.setattr(torch.optim, "AdamW", Spy)
+    run(make(), None, settings(epochs=2, warmup_steps=4))  # four steps an epoch
+    assert rates == pytest.approx([0.0025, 0.005, 0.0075, 0.01, 0.01, 0.01, 0.01, 0.01])
+
+
+def test_weights_decay_and_biases_do_not() -> None:
+    class Nothing(Line):
+        def loss(self, batch: Batch) -> Tensor:
+            return 0.0 * super().loss(batch)
+
+    model = make()
+    before = {name: value.clone() for name, value in model.named_parameters()}
+    run(model, None, settings(epochs=1, weight_decay=0.5, average=0.0), objective=Nothing(model))
+    for name, value in model.named_parameters():
+        wanted = before[name] * ((1 - 0.01 * 0.5) ** 4 if name.endswith("weight") else 1)
+        torch.testing.assert_close(value, wanted)
+
+
 def test_it_learns_and_keeps_the_best_weights() -> None:
     model = make()
     figures: list[float] = []

@@ -40,6 +40,47 @@ class QueryBatch:
         return QueryBatch(self.liked.take(rows), self.disliked.take(rows), take_rows(self.features, rows))
 
 
+@dataclass(frozen=True, eq=False)
+class SequenceQueries:
+    """The queries at many moments of some sequences, which share their histories: training asks at all positions at once.
+
+    Args:
+        sequences: S rows of liked items, oldest first.
+        position: [T] the place s·L + t of the last item each query knows, L the length of the longest sequence; S·L for a
+            query that knows none.
+        num_liked: [T] items of the whole history, also before the sequence.
+        disliked: S rows of disliked items, those that any query of the sequence knows.
+        disliked_span: [T, 2] the places s·(L + 1) + t, L the longest of ``disliked``, from and to which a query knows them.
+        features: as of ``QueryBatch``, T rows.
+    """
+
+    sequences: Ragged
+    position: NDArray[np.int64]
+    num_liked: NDArray[np.int64]
+    disliked: Ragged
+    disliked_span: NDArray[np.int64]
+    features: FeatureTable = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.position)
+
+
+def sequence_inputs(queries: SequenceQueries, specs: Sequence[FeatureSpec]) -> dict[str, NDArray[Any]]:
+    """The arrays of ``network_inputs`` for T queries, but of S sequences.
+
+    Returns:
+        ``liked`` and ``disliked`` [S, L], ``position`` [T] and ``disliked_span`` [T, 2] that say where in them each query
+        stands; everything else as in ``network_inputs``.
+    """
+    none = Ragged.empty(len(queries))
+    inputs = network_inputs(QueryBatch(none, none, queries.features), specs, max_history=1)
+    inputs["liked_count"] = np.log1p(queries.num_liked).astype(np.float32)[:, None]
+    for name, history in (("liked", queries.sequences), ("disliked", queries.disliked)):
+        longest = int(history.lengths.max())
+        inputs[name] = Ragged(history.values + 1, history.offsets).padded(longest, fill=0).astype(np.int64)
+    return inputs | {"position": queries.position, "disliked_span": queries.disliked_span}
+
+
 def network_inputs(queries: QueryBatch, specs: Sequence[FeatureSpec], max_history: int) -> dict[str, NDArray[Any]]:
     """The arrays a query network takes; the same for PyTorch while training and for ONNX Runtime while serving.
 

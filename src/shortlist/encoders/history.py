@@ -47,6 +47,21 @@ class MeanHistory(nn.Module):
         taken = torch.stack([(kept if window > 1 else age >= 0) & (age < window) for window in self.windows], dim=1)
         return _weighted(taken.to(table.dtype), items, table)
 
+    def between(self, span: Tensor, items: Tensor, table: Tensor) -> Tensor:
+        """Means over many stretches of some histories, [T, 1, D], by differences of running sums.
+
+        Args:
+            span: [T, 2] first place and the one after the last, s·(L + 1) + t of [S, L].
+            items: [S, L], as of ``forward``; no window is applied.
+            table: [N + 1, D].
+        """
+        _, kept = _ages(items, self.item_dropout if self.training else 0.0)
+        weight = kept.to(table.dtype)[:, :, None]
+        values = torch.cat([nn.functional.embedding(items, table) * weight, weight], dim=2)
+        running = nn.functional.pad(values.cumsum(dim=1), (0, 0, 1, 0)).flatten(0, 1)
+        total = running.index_select(0, span[:, 1]) - running.index_select(0, span[:, 0])
+        return (total[:, :-1] * total[:, -1:].clamp(min=1).rsqrt())[:, None]
+
 
 class RecencyHistory(MeanHistory):
     """Like ``MeanHistory``, but an item's weight within each window falls with its age, at a rate the network learns.
@@ -112,32 +127,34 @@ class AttentionHistory(nn.Module):
 
 
 class TransformerHistory(nn.Module):
-    """What a causal transformer makes of the longest window at its last item, and the means over all windows beside it.
-
-    The order of the items, which means do not see, is what it is for. ψ starts from its state.
+    """The state of a causal transformer after the last item: the one encoder that sees in which order they came.
 
     Args:
         dim: D.
-        windows: of the means; the longest is the transformer's, too.
-        item_dropout: share of the items left out of the means while training.
         blocks, heads, dropout: see ``CausalTransformer``.
-
-    Here every training example encodes a history of its own and only its last state is asked; training on all positions
-    of a sequence at once would take a fraction of the time.
     """
 
-    def __init__(
-        self, dim: int, windows: Sequence[int], item_dropout: float, blocks: int, heads: int, dropout: float
-    ) -> None:
+    num_vectors, longest = 1, 0
+
+    def __init__(self, dim: int, blocks: int = 2, heads: int = 1, dropout: float = 0.2) -> None:
         super().__init__()
-        self.means = MeanHistory(windows, item_dropout)
         self.transformer = CausalTransformer(dim, blocks=blocks, heads=heads, dropout=dropout, positions="rotary")
-        self.num_vectors, self.longest = self.means.num_vectors + 1, 0
 
     def forward(self, items: Tensor, table: Tensor) -> Tensor:
-        """See ``MeanHistory.forward``; W is one more than the number of windows, the transformer's first."""
+        """See ``MeanHistory.forward``; W is 1."""
         state = self.transformer.last(nn.functional.embedding(items, table), (items > 0).sum(dim=1))
-        return torch.cat([state[:, None], self.means(items, table)], dim=1)
+        return state[:, None]
+
+    def at(self, position: Tensor, items: Tensor, table: Tensor) -> Tensor:
+        """The states at some places of some sequences, [T, D]: one pass serves them all.
+
+        Args:
+            position: [T] place s·L + t in [S, L], whose state knows the sequence's items 0 to t; S·L: the empty history.
+            items: [S, L] sequences, as of ``forward``.
+            table: [N + 1, D].
+        """
+        states = self.transformer(nn.functional.embedding(items, table)).flatten(0, 1)
+        return nn.functional.pad(states, (0, 0, 0, 1)).index_select(0, position)
 
 
 def _ages(items: Tensor, item_dropout: float) -> tuple[Tensor, Tensor]:

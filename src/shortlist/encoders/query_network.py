@@ -55,14 +55,19 @@ class QueryNetwork(nn.Module):
         """ψ [B, D].
 
         Args:
-            inputs: the arrays of ``network_inputs``.
+            inputs: the arrays of ``network_inputs``; or, with a transformer, of ``sequence_inputs``.
             history_table: [N + 1, D] embeddings of history items, row 0 pads; None where no history is used.
         """
         parts = [self.features(inputs)] if self.specs else []
         if not self.uses_history or history_table is None:
             return self.hidden(parts[0] if parts else torch.zeros_like(inputs["liked_count"]))  # type: ignore[no-any-return]
-        views = self.history(inputs["liked"], history_table)  # [B, W, D]
-        disliked = self.disliked_history(inputs["disliked"], self.disliked_items)
+        if isinstance(self.history, TransformerHistory) and "position" in inputs:
+            views = self.history.at(inputs["position"], inputs["liked"], history_table)[:, None]
+            span = inputs["disliked_span"]
+            disliked = self.disliked_history.between(span, inputs["disliked"], self.disliked_items)
+        else:
+            views = self.history(inputs["liked"], history_table)  # [B, W, D]
+            disliked = self.disliked_history(inputs["disliked"], self.disliked_items)
         parts += [views.flatten(1), disliked.flatten(1), inputs["liked_count"]]
         return views[:, self.history.longest] + self.hidden(torch.cat(parts, dim=1))  # type: ignore[no-any-return]
 
@@ -74,5 +79,5 @@ def _history(settings: NetworkSettings) -> MeanHistory | RecencyHistory | Attent
         return RecencyHistory(settings.history_windows, settings.history_dropout)
     if settings.history == "transformer":
         shape = (settings.history_blocks, settings.history_heads, settings.dropout)
-        return TransformerHistory(settings.embedding_dim, settings.history_windows, settings.history_dropout, *shape)
+        return TransformerHistory(settings.embedding_dim, *shape)
     return AttentionHistory(settings.embedding_dim, settings.history_windows, settings.history_dropout)

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from shortlist.losses.tiles import LogitTiles, item_by_item
+from shortlist.losses.tiles import ItemTiles, QueryTiles, item_by_item
 
-LARGE = 2**24
-"""Logits, B × N, from which on they are made tile by tile: 64 MB of float32."""
+WIDE = 2**16
+"""Items from which on a tile holds some of them, and no longer all of them, for some of the queries."""
 
 
 def full_softmax(
@@ -24,16 +24,17 @@ def full_softmax(
     forbidden: Tensor | None = None,
     *,
     weights: Tensor | None = None,
-    large: int = LARGE,
+    wide: int = WIDE,
 ) -> Tensor:
     """Cross-entropy of the softmax over the whole corpus against a normalised multi-hot target.
 
     With logits s = query · itemsᵀ + bias and a target distribution p_b for query b (Σ_i p_bi = 1):
-    −Σ_i p_bi log softmax(s_b)_i, mean over queries. The gradient is formed by hand, softmax(s) − p. Few logits are
-    formed once, in the one buffer that becomes their gradient: autograd would keep three of that size. Many are never
-    held together: tile by tile they give log Σ_i exp(s_bi), and tile by tile they are formed again for the gradient.
-    So a million items need no more room for logits than a thousand, at the price of a fourth matrix product beside the
-    three; and since a tile stays in the caches, it is faster too. Both roads are exact.
+    −Σ_i p_bi log softmax(s_b)_i, mean over queries. The B × N logits are never held together: a tile of them stays in
+    the caches, gives its part of the gradient, softmax(s) − p, and is written over. Up to 65,535 items a tile holds all
+    logits of some queries, whose normalisers log Σ_i exp(s_bi) are then known at once: three matrix products, the least
+    there can be. Beyond, it holds some items' logits of all queries; these give the normalisers first and are formed
+    again for the gradient, a fourth product. So a million items need no more room for logits than a thousand. Both
+    roads are exact.
 
     Args:
         query: [B, D].
@@ -44,7 +45,7 @@ def full_softmax(
         forbidden: [M] positions b·N + i outside the corpus of query b, such as what it has already: they get no
             probability, so the network need not spend itself on learning not to recommend them. No target among them.
         weights: [B] of the queries in the mean, not all zero; one each by default. Without gradient.
-        large: number of logits B·N from which on they are made tile by tile.
+        wide: number of items N from which on tiles hold some items of all queries.
 
     Returns:
         Scalar. Differentiable once, in query, items and bias.
@@ -60,7 +61,7 @@ def full_softmax(
         share = target_weights / len(query)
     else:
         share = target_weights * weights[target_rows] / weights.sum()
-    road = _TiledSoftmax if len(query) * len(items) >= large else _OneBufferSoftmax
+    road = _SoftmaxByItems if len(items) >= wide else _SoftmaxByQueries
     loss: Tensor = road.apply(  # type: ignore[no-untyped-call]
         query, items, bias, target_rows, target_items, share.detach(), forbidden
     )
@@ -72,7 +73,9 @@ def _mass(share: Tensor, rows: Tensor, num_rows: int) -> Tensor:
     return share.new_zeros(num_rows).index_add_(0, rows, share)
 
 
-class _OneBufferSoftmax(torch.autograd.Function):
+class _SoftmaxByQueries(torch.autograd.Function):
+    """Tiles of a few queries with all items: loss and gradient leave a tile while it is hot, and nothing is formed twice."""
+
     @staticmethod
     def forward(
         ctx: Any,
@@ -84,25 +87,37 @@ class _OneBufferSoftmax(torch.autograd.Function):
         share: Tensor,
         forbidden: Tensor | None,
     ) -> Tensor:
-        logits = torch.addmm(bias, query, items.T)
-        if forbidden is not None:
-            logits.view(-1).index_fill_(0, forbidden, -torch.inf)
-        log_p = torch.log_softmax(logits, dim=1)
-        ctx.save_for_backward(query, items, log_p, rows, targets, share)
-        return -(share * log_p[rows, targets]).sum()
+        tiles = QueryTiles(query, items, bias, forbidden)
+        mass = _mass(share, rows, len(query))
+        normaliser, logit = query.new_empty(len(query)), share.new_empty(len(share))
+        to_query, to_items, to_bias = torch.empty_like(query), torch.zeros_like(items), torch.zeros_like(bias)
+        order = rows.argsort()
+        for piece, logits, asked in tiles.with_pairs(rows, order):
+            logit[asked] = logits[rows[asked] - piece.start, targets[asked]]
+            largest = logits.amax(dim=1, keepdim=True).clamp_(min=torch.finfo(logits.dtype).min)
+            total = logits.sub_(largest).exp_().sum(dim=1).clamp_(min=torch.finfo(logits.dtype).tiny)
+            normaliser[piece] = largest[:, 0] + total.log()
+            if not any(ctx.needs_input_grad):
+                continue
+            weight = (mass[piece] / total)[:, None]
+            torch.mm(logits, items, out=to_query[piece]).mul_(weight)
+            to_items.addmm_(logits.T, query[piece] * weight)
+            to_bias.addmv_(logits.T, weight[:, 0])
+        to_query.index_add_(0, rows, items[targets] * share[:, None], alpha=-1)
+        to_items.index_add_(0, targets, query[rows] * share[:, None], alpha=-1)
+        to_bias.index_add_(0, targets, share, alpha=-1)
+        ctx.save_for_backward(to_query, to_items, to_bias)
+        return (share * (normaliser[rows] - logit)).sum()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        query, items, log_p, rows, targets, share = ctx.saved_tensors
-        share = share * gradient
-        difference = log_p.exp_()  # softmax(s); the buffer is not needed again
-        difference *= _mass(share, rows, len(query))[:, None]
-        difference.index_put_((rows, targets), -share, accumulate=True)
-        return difference @ items, difference.T @ query, difference.sum(dim=0), None, None, None, None
+        return *(one * gradient for one in ctx.saved_tensors), None, None, None, None
 
 
-class _TiledSoftmax(torch.autograd.Function):
+class _SoftmaxByItems(torch.autograd.Function):
+    """Tiles of all queries with a few items: one pass for the normaliser, and one for the gradient."""
+
     @staticmethod
     def forward(
         ctx: Any,
@@ -115,7 +130,7 @@ class _TiledSoftmax(torch.autograd.Function):
         forbidden: Tensor | None,
     ) -> Tensor:
         by_item = None if forbidden is None else item_by_item(forbidden, len(query), len(items))
-        tiles = LogitTiles(query, items, bias, by_item)
+        tiles = ItemTiles(query, items, bias, by_item)
         normaliser = tiles.log_sum_exp()
         ctx.save_for_backward(query, items, bias, rows, targets, share, by_item, normaliser)
         logits = (query[rows] * items[targets]).sum(dim=1) + bias[targets]
@@ -130,7 +145,7 @@ class _TiledSoftmax(torch.autograd.Function):
         mass = _mass(share, rows, len(query))
         weighted = query * mass[:, None]
         to_query, to_items, to_bias = torch.zeros_like(query), torch.empty_like(items), torch.empty_like(bias)
-        for piece, logits in LogitTiles(query, items, bias, by_item).minus(normaliser):
+        for piece, logits in ItemTiles(query, items, bias, by_item).minus(normaliser):
             p = logits.exp_()
             to_query.addmm_(p, items[piece])
             torch.mm(p.T, weighted, out=to_items[piece])

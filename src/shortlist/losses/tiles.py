@@ -8,11 +8,13 @@ import torch
 from torch import Tensor
 
 TILE_ON_CPU = 2**22
+QUERY_TILE_ON_CPU = 2**20
 TILE_ON_ACCELERATOR = 2**25
 """Logits held at once. On a CPU 16 MB: less stays nearer in its caches, but threads meet more often, which costs more
-where cores are shared. Elsewhere 128 MB, enough to keep it busy."""
+where cores are shared; with all items of some queries there is one pass, and 4 MB are best. Elsewhere 128 MB, enough to
+keep it busy."""
 NARROWEST = 64
-"""Items of a tile at least, however many queries share it: a narrower matrix product is slow."""
+"""Items, or queries, of a tile at least, however many share it: a narrower matrix product is slow."""
 
 
 def item_by_item(forbidden: Tensor, num_queries: int, num_items: int) -> Tensor:
@@ -25,7 +27,54 @@ def item_by_item(forbidden: Tensor, num_queries: int, num_items: int) -> Tensor:
     return ((forbidden - row * num_items) * num_queries + row).sort().values
 
 
-class LogitTiles:
+class QueryTiles:
+    """Logits s = query · itemsᵀ + bias of some queries and all items at a time, in one buffer that is written over.
+
+    Args:
+        query: [B, D].
+        items: [N, D].
+        bias: [N].
+        forbidden: [M] positions b·N + i where the logit is −inf, in any order.
+
+    >>> tiles = QueryTiles(torch.ones(1, 2), torch.eye(2), torch.tensor([1.0, 2.0]), torch.tensor([0]))
+    >>> [(piece.stop, logits.tolist()) for piece, logits, _ in tiles.with_pairs(torch.tensor([0]), torch.tensor([0]))]
+    [(1, [[-inf, 3.0]])]
+    """
+
+    def __init__(self, query: Tensor, items: Tensor, bias: Tensor, forbidden: Tensor | None = None) -> None:
+        tile = QUERY_TILE_ON_CPU if query.device.type == "cpu" else TILE_ON_ACCELERATOR
+        height = min(max(tile // len(items), NARROWEST), len(query))
+        self.query, self.bias, self.num_items = query, bias, len(items)
+        self.by_dimension = items.T.contiguous()
+        self.starts = torch.arange(0, len(query) + height, height, device=query.device).clamp_(max=len(query))
+        self.buffer = query.new_empty(height, len(items))
+        self.forbidden = forbidden
+        if forbidden is not None:
+            row = forbidden // len(items)
+            if not bool((row[1:] >= row[:-1]).all()):  # they mostly come query by query
+                self.forbidden, order = forbidden.sort()
+                row = row[order]
+            self.cuts = torch.searchsorted(row, self.starts).tolist()
+
+    def with_pairs(self, rows: Tensor, order: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
+        """Each piece of the queries with its logits [C, N], which the next tile overwrites, and which pairs are of them.
+
+        Args:
+            rows: [T] the query of each pair.
+            order: [T] places of the pairs, by ascending row.
+        """
+        starts, cuts = self.starts.tolist(), torch.searchsorted(rows[order], self.starts).tolist()
+        for number, start in enumerate(starts[:-1]):
+            piece = slice(start, starts[number + 1])
+            logits = self.buffer[: piece.stop - start]
+            torch.addmm(self.bias, self.query[piece], self.by_dimension, out=logits)
+            if self.forbidden is not None:
+                here = self.forbidden[self.cuts[number] : self.cuts[number + 1]] - start * self.num_items
+                logits.view(-1).index_fill_(0, here, -torch.inf)
+            yield piece, logits, order[cuts[number] : cuts[number + 1]]
+
+
+class ItemTiles:
     """Logits s = query · itemsᵀ + bias, [B, C] at a time in one buffer that is written over.
 
     The bias, and what is subtracted from a row, are two more dimensions of the vectors, so that the matrix product
@@ -38,7 +87,7 @@ class LogitTiles:
         by_item: [M] where the logit is −inf, as :func:`item_by_item` orders it.
         width: C; by default as many as the device's tile has room for.
 
-    >>> tiles = LogitTiles(torch.ones(1, 2), torch.eye(2), torch.tensor([1.0, 2.0]), width=1)
+    >>> tiles = ItemTiles(torch.ones(1, 2), torch.eye(2), torch.tensor([1.0, 2.0]), width=1)
     >>> [(piece.start, logits.item()) for piece, logits in tiles.minus(torch.tensor([0.5]))]
     [(0, 1.5), (1, 2.5)]
     """

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from shortlist.data.feature_spec import FeatureSpec
-from shortlist.data.queries import QueryBatch, network_inputs
+from shortlist.data.queries import QueryBatch, SequenceQueries, network_inputs, sequence_inputs
 from shortlist.encoders.item_embedding import ItemEmbedding
 from shortlist.encoders.query_network import QueryNetwork
 from shortlist.settings import NetworkSettings
@@ -57,7 +57,7 @@ class NetworkRetriever(nn.Module, ABC):
         """ψ [B, D].
 
         Args:
-            inputs: the arrays of ``network_inputs``.
+            inputs: the arrays of ``network_inputs`` (or, with a transformer, of ``sequence_inputs``).
             history_table: ``history_table()`` where it is at hand.
         """
         return self.query(inputs, self.history_table() if history_table is None else history_table)  # type: ignore[no-any-return]
@@ -75,9 +75,12 @@ class NetworkRetriever(nn.Module, ABC):
         """Where the weights are."""
         return next(self.parameters()).device
 
-    def inputs(self, queries: QueryBatch) -> dict[str, Tensor]:
-        """The arrays of ``network_inputs`` as tensors where the weights are."""
-        arrays = network_inputs(queries, self.query_specs, self.max_history)
+    def inputs(self, queries: QueryBatch | SequenceQueries) -> dict[str, Tensor]:
+        """The arrays of ``network_inputs`` or ``sequence_inputs`` as tensors where the weights are."""
+        if isinstance(queries, SequenceQueries):
+            arrays = sequence_inputs(queries, self.query_specs)
+        else:
+            arrays = network_inputs(queries, self.query_specs, self.max_history)
         return {name: torch.from_numpy(array).to(self.device) for name, array in arrays.items()}
 
     def encode_queries(self, queries: QueryBatch) -> NDArray[np.float32]:

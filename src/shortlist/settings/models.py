@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -82,7 +83,8 @@ class NetworkSettings(Table):
     history: Literal["none", "mean", "recency", "attention", "transformer"] = Field(
         "mean",
         description="how the history becomes a vector: means over windows; weighted by recency, at learned rates; pooled by "
-        "attention, with means beside it; the last state of a causal transformer, likewise (slow to train)",
+        "attention, with means beside it; the state of a causal transformer (then other defaults of dropout, tied, "
+        "history_windows and [training])",
     )
     history_blocks: Positive = Field(2, description="transformer: blocks of attention and hidden layer")
     history_heads: Positive = Field(
@@ -90,10 +92,12 @@ class NetworkSettings(Table):
     )
     history_windows: Annotated[tuple[Positive, ...], Field(min_length=1)] = Field(
         (100, 10, 1),
-        description="the network sees one history vector each over this many of the most recent items",
+        description="the network sees one history vector each over this many of the most recent items; a transformer reads the "
+        "longest",
     )
     target_window: Annotated[Positive, OneOf((1, 3, 5, 10, 20))] = Field(
-        5, description="how many of the next items make one normalised multi-hot target"
+        5,
+        description="how many of the next items make one normalised multi-hot target; with a transformer always the next",
     )
     target: Literal["next", "multi_hot"] = Field(
         "next",
@@ -138,7 +142,12 @@ class NetworkSettings(Table):
     )
 
     @model_validator(mode="after")
-    def _heads_share_the_vector(self) -> Self:
+    def _transformer_fits(self) -> Self:
+        if self.history == "transformer" and self.target == "multi_hot":
+            raise ValueError(
+                'history = "transformer" reads items in their order, and target = "multi_hot" has none; set target = "next", '
+                'or history = "mean"'
+            )
         if self.history == "transformer" and self.embedding_dim % (2 * self.history_heads):
             raise ValueError(
                 f"history_heads = {self.history_heads} cannot share embedding_dim = {self.embedding_dim} in even parts; "
@@ -161,6 +170,10 @@ class SoftmaxDNNSettings(NetworkSettings):
     popularity_debiasing: Annotated[float, Field(ge=0, le=1)] = Field(
         0.0, description="share of each item's learned bias, which is mostly its popularity, that is left out of scores"
     )
+
+
+TRANSFORMER_NETWORK: Mapping[str, Any] = {"dropout": 0.2, "history_windows": (200,)}
+"""Defaults of a network's settings where history = "transformer"; those of softmax_dnn are tied, too."""
 
 
 class TwoTowerSettings(NetworkSettings):

@@ -13,9 +13,9 @@ from pydantic import Field, ValidationError
 from shortlist.data.sources import known_dataset
 from shortlist.errors import SettingsError, did_you_mean
 from shortlist.settings.data import DataSettings, FeatureSettings, FeaturesSettings, SplitSettings
-from shortlist.settings.models import RetrieverSettings, SoftmaxDNNSettings
+from shortlist.settings.models import TRANSFORMER_NETWORK, RetrieverSettings, SoftmaxDNNSettings
 from shortlist.settings.table import Table
-from shortlist.settings.training import EvaluationSettings, IndexSettings, TrainingSettings
+from shortlist.settings.training import TRANSFORMER_TRAINING, EvaluationSettings, IndexSettings, TrainingSettings
 
 
 class Settings(Table):
@@ -45,6 +45,7 @@ class Settings(Table):
         retriever = values.get("retriever", {})
         if isinstance(retriever, Mapping) and "model" not in retriever:
             values = {**values, "retriever": {"model": SoftmaxDNNSettings().model, **retriever}}
+        values = _with_transformer(values)
         try:
             # JSON mode: a TOML array may become a tuple, an integer a float, but "3" never a number
             return cls.model_validate_json(json.dumps(values))
@@ -88,6 +89,20 @@ def _with_known_dataset(values: Mapping[str, Any]) -> Mapping[str, Any]:
     data = {**data, "columns": {**known.get("data", {}).get("columns", {}), **columns}}
     features = {**known.get("features", {}), **features}
     return {**values, "data": data, "features": features, "split": {**known.get("split", {}), **split}}
+
+
+def _with_transformer(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Put a transformer's defaults beneath the given settings: it is trained otherwise than a mean of the history."""
+    retriever, training = values.get("retriever"), values.get("training", {})
+    if (
+        not isinstance(retriever, Mapping)
+        or retriever.get("history") != "transformer"
+        or not isinstance(training, Mapping)
+    ):
+        return values
+    tied = {"tied": True} if retriever["model"] == "softmax_dnn" else {}
+    retriever = {**TRANSFORMER_NETWORK, **tied, **retriever}
+    return {**values, "retriever": retriever, "training": {**TRANSFORMER_TRAINING, **training}}
 
 
 def _apply_override(values: dict[str, Any], override: str) -> None:

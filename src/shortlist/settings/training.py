@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -19,13 +20,19 @@ class TrainingSettings(Table):
     """How a network is trained."""
 
     epochs: Positive = Field(60, description="at most this many passes over the training positives")
-    batch_size: Annotated[Positive, OneOf((128, 256, 512, 1024))] = Field(256, description="queries a step")
+    batch_size: Annotated[Positive, OneOf((128, 256, 512, 1024))] = Field(
+        256, description="queries a step; with a transformer, positions of sequences"
+    )
     learning_rate: Annotated[float, Field(gt=0), Range(0.0005, 0.02, log=True)] = Field(
         0.003, description="AdamW's step size"
     )
     weight_decay: Annotated[float, Field(ge=0), Range(0, 0.3)] = Field(
-        0.0, description="AdamW's decoupled weight decay"
+        0.0, description="AdamW's decoupled weight decay, of matrices and not of biases"
     )
+    warmup_steps: Annotated[int, Field(ge=0)] = Field(
+        0, description="steps over which the learning rate rises to its value"
+    )
+    beta2: Fraction = Field(0.999, description="AdamW's memory of the squared gradients")
     average: Fraction = Field(
         0.99,
         description="decay of the moving average of the weights, which is what is validated and kept; 0: none",
@@ -36,6 +43,17 @@ class TrainingSettings(Table):
         description="after selection fit anew on training and validation part, for the selected number of epochs",
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where the network is trained")
+
+
+TRANSFORMER_TRAINING: Mapping[str, Any] = {
+    "batch_size": 2048,
+    "learning_rate": 0.002,
+    "warmup_steps": 200,
+    "beta2": 0.98,
+    "weight_decay": 0.01,
+    "average": 0.997,
+}
+"""Defaults of ``[training]`` where history = "transformer": selected on validation of MovieLens 1M (docs/LOG.md)."""
 
 
 class EvaluationSettings(Table):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from shortlist.data.dataset import Dataset
 from shortlist.data.features import take_rows
 from shortlist.data.interactions import Interactions
-from shortlist.data.queries import QueryBatch
+from shortlist.data.queries import QueryBatch, SequenceQueries
 from shortlist.data.ragged import Ragged, distinct, slices
 
 
@@ -25,12 +26,27 @@ class TrainingBatch:
         seen: items each query had taken before its first target.
     """
 
-    queries: QueryBatch
+    queries: QueryBatch | SequenceQueries
     targets: Ragged
     seen: Ragged
 
     def __len__(self) -> int:
         return len(self.queries)
+
+
+class Examples(Protocol):
+    """Where batches come from."""
+
+    has_repeats: bool
+    """Whether a user took an item twice."""
+
+    def __len__(self) -> int:
+        """Targets seen in one epoch."""
+        ...
+
+    def epoch(self, batch_size: int, rng: np.random.Generator) -> Iterator[TrainingBatch]:
+        """All of them once, in random order."""
+        ...
 
 
 class TrainingExamples:
@@ -56,8 +72,8 @@ class TrainingExamples:
         first = np.searchsorted(self.user, np.arange(train.num_users))
         self.place = np.arange(len(self.positives)) - first[self.user]  # 0 for each user's first positive
         # histories are slices of these compressed columns
-        self.likes_until = _exclusive_cumsum(train.in_history)
-        self.dislikes_until = _exclusive_cumsum(train.disliked)
+        self.likes_until = exclusive_cumsum(train.in_history)
+        self.dislikes_until = exclusive_cumsum(train.disliked)
         self.liked_items = train.item_idx[train.in_history]
         self.disliked_items = train.item_idx[train.disliked]
         pairs = train.user_idx.astype(np.int64) * dataset.num_items + train.item_idx
@@ -147,7 +163,8 @@ class BagExamples:
         return is_target
 
 
-def _exclusive_cumsum(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+def exclusive_cumsum(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """[n + 1]: how many are true before each place."""
     out = np.zeros(len(mask) + 1, dtype=np.int64)
     np.cumsum(mask, out=out[1:])
     return out

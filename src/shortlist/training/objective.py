@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from shortlist.data.ragged import is_among
 from shortlist.losses import full_softmax
 from shortlist.models.network import NetworkRetriever
-from shortlist.training.batches import BagExamples, TrainingBatch, TrainingExamples
+from shortlist.training.batches import Examples, TrainingBatch
 
 
 class SoftmaxObjective:
@@ -22,7 +23,7 @@ class SoftmaxObjective:
         remove_seen: whether items a query has already leave its softmax, as they leave its candidates.
     """
 
-    def __init__(self, model: NetworkRetriever, examples: TrainingExamples | BagExamples, *, remove_seen: bool) -> None:
+    def __init__(self, model: NetworkRetriever, examples: Examples, *, remove_seen: bool) -> None:
         self.model, self.examples, self.remove_seen = model, examples, remove_seen
 
     def epoch(self, batch_size: int, rng: np.random.Generator) -> Iterator[TrainingBatch]:
@@ -39,7 +40,7 @@ class SoftmaxObjective:
             num_items = len(bias)
             seen = batch.seen.row_of_value * num_items + batch.seen.values
             if self.examples.has_repeats:  # what is seen and target at once keeps its probability
-                seen = np.setdiff1d(seen, targets.row_of_value * num_items + targets.values)
+                seen = seen[~is_among(seen, targets.row_of_value * num_items + targets.values)]
             forbidden = self._tensor(seen)
         return full_softmax(
             model(model.inputs(batch.queries)),

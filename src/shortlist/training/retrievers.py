@@ -27,12 +27,13 @@ from shortlist.models.two_tower import TwoTower
 from shortlist.recommender.served_retriever import ServedRetriever, load_retriever, save_retriever, save_vectors
 from shortlist.settings import NetworkSettings, Settings, SoftmaxDNNSettings, TwoTowerSettings
 from shortlist.training.baselines import fit_closed_form
-from shortlist.training.batches import BagExamples, TrainingExamples
+from shortlist.training.batches import BagExamples, Examples, TrainingExamples
 from shortlist.training.checkpoint import Checkpoint
 from shortlist.training.export import save_network
 from shortlist.training.objective import SoftmaxObjective
 from shortlist.training.progress import Progress
 from shortlist.training.sampled_objective import SampledObjective
+from shortlist.training.sequences import TrainingSequences
 from shortlist.training.trainer import EpochRecord, Objective, TrainingRun, device_of, fit
 
 AfterEpoch = Callable[[int, float], None]
@@ -147,12 +148,7 @@ def _train_network(
 ) -> tuple[NetworkRetriever, TrainingRun]:
     torch.manual_seed(settings.seed)
     model = _network(dataset, train, chosen).to(device_of(settings.training))
-    examples: TrainingExamples | BagExamples
-    if chosen.target == "multi_hot":
-        examples = BagExamples(dataset, train, chosen.target_share)
-    else:
-        in_order = settings.split.history == "in_order"
-        examples = TrainingExamples(dataset, train, chosen.target_window, in_order=in_order)
+    examples = _examples(dataset, train, chosen, in_order=settings.split.history == "in_order")
     remove_seen = settings.split.seen == "remove"
     objective: Objective
     if chosen.loss == "full_softmax":
@@ -172,6 +168,14 @@ def _train_network(
             checkpoint=checkpoint,
         )
     return model, run
+
+
+def _examples(dataset: Dataset, train: Interactions, chosen: NetworkSettings, *, in_order: bool) -> Examples:
+    if chosen.target == "multi_hot":
+        return BagExamples(dataset, train, chosen.target_share)
+    if chosen.history == "transformer":
+        return TrainingSequences(dataset, train, max(chosen.history_windows), in_order=in_order)
+    return TrainingExamples(dataset, train, chosen.target_window, in_order=in_order)
 
 
 def _network(dataset: Dataset, train: Interactions, chosen: NetworkSettings) -> NetworkRetriever:

@@ -16,7 +16,7 @@ from shortlist.losses import binary_cross_entropy, bpr, cosine_contrastive, owne
 from shortlist.models.network import NetworkRetriever
 from shortlist.negatives import InBatch, Mixed, Negatives, Popularity, Uniform
 from shortlist.settings import NetworkSettings
-from shortlist.training.batches import BagExamples, TrainingBatch, TrainingExamples
+from shortlist.training.batches import Examples, TrainingBatch
 
 
 class SampledObjective:
@@ -40,7 +40,7 @@ class SampledObjective:
     def __init__(
         self,
         model: NetworkRetriever,
-        examples: TrainingExamples | BagExamples,
+        examples: Examples,
         settings: NetworkSettings,
         counts: NDArray[Any],
         *,

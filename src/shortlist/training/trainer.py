@@ -93,9 +93,7 @@ def fit(
     Raises:
         TrainingError: the loss is not finite; names the epoch and the batch.
     """
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-    )
+    optimizer = _optimizer(model, settings)
     average = WeightAverage(model, settings.average)
     run, best = TrainingRun(), _copy_of(model)
     if checkpoint is not None and checkpoint.exists():
@@ -125,6 +123,16 @@ def fit(
     return run
 
 
+def _optimizer(model: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
+    """AdamW; biases, norms and the like do not decay."""
+    groups: list[dict[str, Any]] = [
+        {"params": [one for one in model.parameters() if one.ndim > 1], "weight_decay": settings.weight_decay},
+        {"params": [one for one in model.parameters() if one.ndim <= 1], "weight_decay": 0.0},
+    ]
+    betas = (0.9, settings.beta2)
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=betas, fused=True)
+
+
 def _train_epoch(
     model: nn.Module,
     objective: Objective,
@@ -140,6 +148,8 @@ def _train_epoch(
     model.train()
     total, count = 0.0, 0
     for number, batch in enumerate(objective.epoch(settings.batch_size, rng), start=1):
+        if average.steps < settings.warmup_steps:
+            _set_learning_rate(optimizer, settings.learning_rate * (average.steps + 1) / settings.warmup_steps)
         loss = objective.loss(batch)
         value = loss.item()
         if not math.isfinite(value):
@@ -154,6 +164,11 @@ def _train_epoch(
         total, count = total + value * len(batch), count + len(batch)
         progress.batch_ended(epoch, total / count, len(batch.targets.values))
     return total / count
+
+
+def _set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
 
 
 def _is_out_of_patience(run: TrainingRun, settings: TrainingSettings) -> bool:
