@@ -133,3 +133,19 @@ def test_what_shares_the_targets_moment_is_history_only_where_asked_for() -> Non
         assert ids(data, test.seen.row(0)) == [10, 20, 30, 40]
         histories[history] = ids(data, test.queries.liked.row(0))
     assert histories == {"strictly_before": [10], "in_order": [10, 20, 30, 40]}
+
+
+@pytest.mark.parametrize("method", ["last_out", "by_time", "by_user", "random"])
+def test_a_query_has_its_first_targets_time_and_that_of_its_last_item(method: str) -> None:
+    """By brute force; also where a random split lets a history run past its targets."""
+    films = load_dataset(Settings.from_dict({"data": {"dataset": "ml-latest-small"}}))
+    log, test = films.interactions, split(films, SplitSettings(method=method)).test
+    time, last = test.queries.time, test.queries.last_time
+    assert time is not None
+    assert last is not None
+    for n in range(0, len(test), 17):
+        mine = np.flatnonzero(log.user_idx == test.user_idx[n])
+        asked = mine[np.isin(log.item_idx[mine], test.targets.row(n))]
+        assert time[n] == log.timestamp[asked].min()
+        history = mine[np.isin(log.item_idx[mine], test.queries.liked.row(n)) & (log.timestamp[mine] <= time[n])]
+        np.testing.assert_equal(last[n], float(log.timestamp[history].max()) if len(history) else np.nan)

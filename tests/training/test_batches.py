@@ -28,6 +28,11 @@ def test_no_leak(films: Dataset, window: int) -> None:
         mine = (train.user_idx == train.user_idx[row]) & (train.timestamp < train.timestamp[row])
         assert batch.queries.liked.row(n).tolist() == train.item_idx[mine & train.in_history].tolist()
         assert batch.queries.disliked.row(n).tolist() == train.item_idx[mine & train.disliked].tolist()
+        known = train.timestamp[mine & (train.in_history | train.disliked)]
+        assert batch.queries.time is not None
+        assert batch.queries.last_time is not None
+        assert batch.queries.time[n] == train.timestamp[row]
+        np.testing.assert_equal(batch.queries.last_time[n], float(known.max()) if len(known) else np.nan)
         assert batch.targets.row(n).tolist() == [train.item_idx[row]]
         before = (train.user_idx == train.user_idx[row]) & (np.arange(len(train)) < row)
         assert batch.seen.row(n).tolist() == train.item_idx[before].tolist()

@@ -51,6 +51,9 @@ def test_states_know_what_came_before_their_targets(films: Dataset, in_order: bo
     known, known_disliked = known_items(batch.queries), disliked_items(batch.queries)
     row = np.arange(len(train))
     for n in np.random.default_rng(1).choice(len(batch), 200, replace=False):
+        if not len(batch.seen.row(n)):  # whose first it is cannot be told
+            assert not known[n]
+            continue
         first = batch.targets.row(n)[0]
         target = mine_only(train, batch, n, first)
         mine = train.user_idx == train.user_idx[target]
@@ -60,7 +63,16 @@ def test_states_know_what_came_before_their_targets(films: Dataset, in_order: bo
         assert len(known[n]) > 0 or not liked
         assert length < 10_000 or known[n] == liked
         assert batch.queries.num_liked[n] == len(liked)
-        assert known_disliked[n] == train.item_idx[before & train.disliked].tolist()[-length:]
+        disliked = train.item_idx[before & train.disliked].tolist()
+        assert known_disliked[n] == disliked[-length:]
+        assert batch.queries.num_known[n] == len(liked) + len(disliked)
+        assert batch.queries.time is not None
+        assert batch.queries.last_time is not None
+        assert batch.queries.time[n] == train.timestamp[target]
+        earlier = train.timestamp[before & (train.in_history | train.disliked)]
+        assert np.array_equal(
+            batch.queries.last_time[n], earlier.max(initial=-1) if len(earlier) else np.nan, equal_nan=True
+        )
         assert batch.seen.row(n).tolist() == train.item_idx[mine & (row < target)].tolist()
 
 
@@ -69,7 +81,7 @@ def mine_only(train, batch: TrainingBatch, n: int, item: int) -> int:  # type: i
     rows = np.flatnonzero(train.item_idx == item)
     seen = set(batch.seen.row(n).tolist())
     fits = [r for r in rows if set(train.item_idx[train.offsets[train.user_idx[r]] : r].tolist()) == seen]
-    assert len(fits) == 1 or not seen
+    assert len(fits) == 1
     return int(fits[0])
 
 

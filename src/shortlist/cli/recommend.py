@@ -22,6 +22,10 @@ def recommend(
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="A value of the user or the moment; repeatable."),
     ] = None,
+    time: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="When it is asked: ISO 8601, seconds or milliseconds; default: now."),
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Recommend to a known user, or to anyone by a history."""
@@ -39,6 +43,7 @@ def recommend(
         k=k,
         exclude=_ids(exclude),
         where=where,
+        time=time,
     )
     answer = load(folder).recommend(query)
     if json:

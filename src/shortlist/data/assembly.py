@@ -56,6 +56,9 @@ def assemble(
     def encode(side: Side, columns: Mapping[str, FeatureSettings], source: Mapping[str, pa.Array]) -> dict[str, Column]:
         encoded: dict[str, Column] = {}
         for name, one in columns.items():
+            if one.computed:
+                specs.append(FeatureSpec.of_moment(name, one.computed))
+                continue
             spec = FeatureSpec.fit(name, side, one, source[name])
             specs.append(spec)
             encoded[name] = spec.encode(source[name])
@@ -70,6 +73,7 @@ def assemble(
             f"Column {one.column or name!r} of the interactions",
         )
         for name, one in features.context.items()
+        if not one.computed
     }
     encoded = {
         side: encode(

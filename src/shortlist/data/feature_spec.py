@@ -26,13 +26,13 @@ from shortlist.data.features import (
     VectorColumn,
 )
 from shortlist.data.hashing import hashes, word_hashes
+from shortlist.data.moments import HOURS, WEEKDAYS, YEAR_MINUTES
 from shortlist.data.plain_columns import plain_values
 from shortlist.data.ragged import Ragged
 from shortlist.errors import DataError
-from shortlist.settings import FeatureSettings
+from shortlist.settings import Computed, FeatureSettings, Kind
 
 Side = Literal["user", "item", "context"]
-Kind = Literal["number", "category", "tags", "vector", "text"]
 _KNOTS = 101  # quantiles kept of a number
 
 
@@ -51,6 +51,7 @@ class FeatureSpec:
         knots: quantiles of the numbers present (``transform = "quantile"``).
         buckets: codes that categories or words are hashed to; 0: categories have a vocabulary.
         width: of a vector.
+        computed: from what of the moment it is computed (``shortlist.data.moments``); None: somebody supplies it.
     """
 
     name: str
@@ -64,6 +65,7 @@ class FeatureSpec:
     knots: tuple[float, ...] = ()
     buckets: int = 0
     width: int = 0
+    computed: Computed | None = None
 
     @property
     def num_codes(self) -> int:
@@ -73,7 +75,8 @@ class FeatureSpec:
     @classmethod
     def fit(cls, name: str, side: Side, settings: FeatureSettings, plain: pa.Array) -> FeatureSpec:
         """Learn the values, or mean and deviation, from a column in plain form (see ``plain_column``)."""
-        kind, separator = settings.kind, settings.separator
+        kind: Any = settings.kind
+        separator = settings.separator
         if kind == "number":
             return cls._fit_number(name, side, settings, plain)
         if kind == "vector":
@@ -88,6 +91,23 @@ class FeatureSpec:
         ordered = sorted(counts.to_pylist(), key=lambda entry: (-entry["counts"], entry["values"]))
         kept = tuple(entry["values"] for entry in ordered[: settings.max_values])
         return cls(name, side, kind, separator, kept)
+
+    @classmethod
+    def of_moment(cls, name: str, computed: Computed) -> FeatureSpec:
+        """What is computed from the moment of the request: nothing about it is learned from the data.
+
+        Numbers are logs: 1 is a year since the last item, and a hundred items.
+
+        >>> FeatureSpec.of_moment("when", "weekday").num_codes
+        9
+        >>> FeatureSpec.of_moment("often", "history_count").encode(pa.array([0.0, 100.0])).values.tolist()
+        [0.0, 1.0]
+        """
+        if computed in ("since_last", "history_count"):
+            one = {"since_last": YEAR_MINUTES, "history_count": 100}[computed]
+            return cls(name, "context", "number", transform="log", std=float(np.log1p(one)), computed=computed)
+        values = {"hour": HOURS, "weekday": WEEKDAYS}[computed]
+        return cls(name, "context", "category", values=values, computed=computed)
 
     @classmethod
     def _fit_number(cls, name: str, side: Side, settings: FeatureSettings, plain: pa.Array) -> FeatureSpec:
@@ -216,13 +236,15 @@ class Schema:
 
 
 def encode_values(specs: Sequence[FeatureSpec], rows: Sequence[Mapping[str, Any]]) -> dict[str, Column]:
-    """Encode the features given with queries, one mapping a query; absent ones are missing.
+    """Encode the features given with queries, one mapping a query; absent ones are missing, computed ones left out.
 
     Raises:
         DataError: a value that does not fit its feature's kind.
     """
     table: dict[str, Column] = {}
     for spec in specs:
+        if spec.computed:
+            continue
         values = [row.get(spec.name) for row in rows]
         table[spec.name] = spec.encode(plain_values(values, spec.kind, spec.separator, f"feature {spec.name!r}"))
     return table

@@ -70,6 +70,18 @@ class Interactions:
         """[n]: enters the history as a like; a positive that turned out a dislike does not."""
         return self.liked & ~self.disliked
 
+    @cached_property
+    def last_history_row(self) -> NDArray[np.int64]:
+        """[n + 1]: at ``i`` the last row before row ``i`` that is a like or a dislike of anybody's history; -1: none."""
+        rows = np.full(len(self) + 1, -1, dtype=np.int64)
+        np.maximum.accumulate(np.where(self.in_history | self.disliked, np.arange(len(self)), -1), out=rows[1:])
+        return rows
+
+    def last_times(self, starts: NDArray[Any], stops: NDArray[Any]) -> NDArray[np.float64]:
+        """Time of the last like or dislike in the row ranges ``[starts, stops)``; NaN where there is none."""
+        last = self.last_history_row[stops]
+        return np.where(last >= starts, self.timestamp[last].astype(np.float64), np.nan)
+
     def take(self, rows: NDArray[Any]) -> Interactions:
         """Some rows (a mask, or positions in ascending order)."""
         positions = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows

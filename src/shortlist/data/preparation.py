@@ -102,7 +102,13 @@ def _roles(log: nw.LazyFrame[Any], settings: DataSettings, features: FeaturesSet
     columns = settings.columns
     roles = {"user_id": columns.user_id, "item_id": columns.item_id}
     roles |= {role: name for role, name in (("timestamp", columns.timestamp), ("value", columns.value)) if name}
-    context = {CONTEXT + name: spec.column or name for name, spec in features.context.items()}
+    context = {CONTEXT + name: spec.column or name for name, spec in features.context.items() if not spec.computed}
+    for name, spec in features.context.items():
+        if spec.computed not in (None, "history_count") and not columns.timestamp:
+            raise DataError(
+                f'The feature {name!r} (kind = "{spec.kind}") is computed from the time, and the interactions have none: set '
+                "[data.columns] timestamp, or leave the feature out."
+            )
     require_columns(log, [*roles.values(), *context.values()], "interactions")
     present = log.collect_schema().names()
     in_conditions = {c for text in _conditions(settings) for c in columns_of(parse(text)) if c in present}

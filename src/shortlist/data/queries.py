@@ -11,10 +11,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from shortlist.data.feature_spec import FeatureSpec
-from shortlist.data.features import CategoryColumn, FeatureTable, NumberColumn, TagsColumn, VectorColumn, take_rows
+from shortlist.data.features import (
+    CategoryColumn,
+    Column,
+    FeatureTable,
+    NumberColumn,
+    TagsColumn,
+    VectorColumn,
+    take_rows,
+)
+from shortlist.data.moments import Times, day_of_week, hour_of_day, minutes_since
 from shortlist.data.ragged import Ragged
 
 
@@ -25,19 +35,34 @@ class QueryBatch:
     Args:
         liked: item indices each query's history likes, most recent last.
         disliked: likewise disliked.
-        features: columns of the user and of the moment, one row a query.
+        features: columns of the user and of the moment, one row a query; not those that are computed.
+        time: [Q] when each is asked, in milliseconds since 1970, NaN where unknown; None: of none it is known.
+        last_time: [Q] likewise when the last item entered each history, liked or disliked; NaN where it is empty, too.
     """
 
     liked: Ragged
     disliked: Ragged
     features: FeatureTable = field(default_factory=dict)
+    time: Times | None = None
+    last_time: Times | None = None
 
     def __len__(self) -> int:
         return len(self.liked)
 
     def take(self, rows: NDArray[Any]) -> QueryBatch:
         """Some of the queries."""
-        return QueryBatch(self.liked.take(rows), self.disliked.take(rows), take_rows(self.features, rows))
+        return QueryBatch(
+            liked=self.liked.take(rows),
+            disliked=self.disliked.take(rows),
+            features=take_rows(self.features, rows),
+            time=None if self.time is None else self.time[rows],
+            last_time=None if self.last_time is None else self.last_time[rows],
+        )
+
+    @property
+    def num_known(self) -> NDArray[np.int64]:
+        """[B] items of each history, liked or disliked."""
+        return self.liked.lengths + self.disliked.lengths
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,18 +73,21 @@ class SequenceQueries:
         sequences: S rows of liked items, oldest first.
         position: [T] the place s·L + t of the last item each query knows, L the length of the longest sequence; S·L for a
             query that knows none.
-        num_liked: [T] items of the whole history, also before the sequence.
+        num_liked, num_known: [T] liked items of the whole history, also before the sequence; and those with disliked ones.
         disliked: S rows of disliked items, those that any query of the sequence knows.
         disliked_span: [T, 2] the places s·(L + 1) + t, L the longest of ``disliked``, from and to which a query knows them.
-        features: as of ``QueryBatch``, T rows.
+        features, time, last_time: as of ``QueryBatch``, T rows.
     """
 
     sequences: Ragged
     position: NDArray[np.int64]
     num_liked: NDArray[np.int64]
+    num_known: NDArray[np.int64]
     disliked: Ragged
     disliked_span: NDArray[np.int64]
     features: FeatureTable = field(default_factory=dict)
+    time: Times | None = None
+    last_time: Times | None = None
 
     def __len__(self) -> int:
         return len(self.position)
@@ -72,13 +100,12 @@ def sequence_inputs(queries: SequenceQueries, specs: Sequence[FeatureSpec]) -> d
         ``liked`` and ``disliked`` [S, L], ``position`` [T] and ``disliked_span`` [T, 2] that say where in them each query
         stands; everything else as in ``network_inputs``.
     """
-    none = Ragged.empty(len(queries))
-    inputs = network_inputs(QueryBatch(none, none, queries.features), specs, max_history=1)
+    inputs = _feature_inputs(queries, specs) | {"position": queries.position, "disliked_span": queries.disliked_span}
     inputs["liked_count"] = np.log1p(queries.num_liked).astype(np.float32)[:, None]
     for name, history in (("liked", queries.sequences), ("disliked", queries.disliked)):
         longest = int(history.lengths.max())
         inputs[name] = Ragged(history.values + 1, history.offsets).padded(longest, fill=0).astype(np.int64)
-    return inputs | {"position": queries.position, "disliked_span": queries.disliked_span}
+    return inputs
 
 
 def network_inputs(queries: QueryBatch, specs: Sequence[FeatureSpec], max_history: int) -> dict[str, NDArray[Any]]:
@@ -101,22 +128,42 @@ def network_inputs(queries: QueryBatch, specs: Sequence[FeatureSpec], max_histor
         width = max(1, int(recent.lengths.max(initial=1)))
         inputs[name] = Ragged(recent.values + 1, recent.offsets).padded(width, fill=0).astype(np.int64)
     inputs["liked_count"] = np.log1p(queries.liked.lengths).astype(np.float32)[:, None]
+    return inputs | _feature_inputs(queries, specs)
+
+
+def column(queries: QueryBatch | SequenceQueries, spec: FeatureSpec) -> Column:
+    """One feature of every query, supplied or computed."""
+    if spec.computed is None:
+        return queries.features[spec.name]
+    unknown = np.full(len(queries), np.nan)
+    time = unknown if queries.time is None else queries.time
+    if spec.computed == "hour":
+        return hour_of_day(time)
+    if spec.computed == "weekday":
+        return day_of_week(time)
+    if spec.computed == "since_last":
+        return spec.encode(pa.array(minutes_since(unknown if queries.last_time is None else queries.last_time, time)))
+    return spec.encode(pa.array(queries.num_known.astype(np.float64)))
+
+
+def _feature_inputs(queries: QueryBatch | SequenceQueries, specs: Sequence[FeatureSpec]) -> dict[str, NDArray[Any]]:
+    inputs: dict[str, NDArray[Any]] = {}
     numbers: list[NDArray[np.float32]] = []
     for spec in specs:
-        column = queries.features[spec.name]
-        if isinstance(column, NumberColumn):
-            missing = np.isnan(column.values)
-            numbers += [np.where(missing, np.float32(0), column.values), missing.astype(np.float32)]
-        elif isinstance(column, VectorColumn):
-            missing = np.isnan(column.values[:, :1])
-            known = np.where(missing, np.float32(0), column.values)
-            inputs[f"vector.{spec.name}"] = np.concatenate([known, missing.astype(np.float32)], axis=1)
-        elif isinstance(column, CategoryColumn):
-            inputs[f"category.{spec.name}"] = column.codes.astype(np.int64)
-        elif isinstance(column, TagsColumn):
+        known = column(queries, spec)
+        if isinstance(known, NumberColumn):
+            missing = np.isnan(known.values)
+            numbers += [np.where(missing, np.float32(0), known.values), missing.astype(np.float32)]
+        elif isinstance(known, VectorColumn):
+            missing = np.isnan(known.values[:, :1])
+            vectors = np.where(missing, np.float32(0), known.values)
+            inputs[f"vector.{spec.name}"] = np.concatenate([vectors, missing.astype(np.float32)], axis=1)
+        elif isinstance(known, CategoryColumn):
+            inputs[f"category.{spec.name}"] = known.codes.astype(np.int64)
+        elif isinstance(known, TagsColumn):
             # -1 pads, because 0 already says "no tag known"
-            width = max(1, int(column.codes.lengths.max(initial=1)))
-            inputs[f"tags.{spec.name}"] = column.codes.padded(width, fill=-1).astype(np.int64)
+            width = max(1, int(known.codes.lengths.max(initial=1)))
+            inputs[f"tags.{spec.name}"] = known.codes.padded(width, fill=-1).astype(np.int64)
     if numbers:
         inputs["numbers"] = np.stack(numbers, axis=1)
     return inputs

@@ -288,13 +288,33 @@ def _holdout(dataset: Dataset, history: Mask, seen: Mask, targets: Mask, *, keep
         return Ragged.from_row_of_value(log.item_idx[chosen[query >= 0]], query[query >= 0], len(users))
 
     features = take_rows(dataset.user_features, users) | take_rows(log.context, rows[first_row])
-    queries = QueryBatch(per_query(history & log.in_history), per_query(history & log.disliked), features)
+    time = log.timestamp[rows[first_row]].astype(np.float64)
+    queries = QueryBatch(
+        liked=per_query(history & log.in_history),
+        disliked=per_query(history & log.disliked),
+        features=features,
+        time=time if dataset.has_time else None,
+        last_time=_last_times(log, history, users, time) if dataset.has_time else None,
+    )
     return Holdout(
         queries=queries,
         user_idx=users.astype(np.int32),
         seen=Ragged.empty(len(users)) if keep_seen else per_query(seen),
         targets=per_query(rows),
     )
+
+
+def _last_times(
+    log: Interactions, history: Mask, users: NDArray[np.int32], time: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """When the last item entered each user's history, as far as that was not after the query; NaN: never."""
+    asked = np.full(log.num_users, np.nan)
+    asked[users] = time
+    known = np.flatnonzero(history & (log.in_history | log.disliked))
+    known = known[log.timestamp[known] <= asked[log.user_idx[known]]]
+    last = np.full(log.num_users, np.nan)
+    np.fmax.at(last, log.user_idx[known], log.timestamp[known])
+    return last[users]
 
 
 def _fingerprint(dataset: Dataset, train: Interactions, valid: Holdout, test: Holdout) -> str:

@@ -52,7 +52,8 @@ def load_saved_dataset(folder: Path) -> Dataset:
     items = Vocabulary(item_table.column("id").combine_chunks(), "item")
     table = pq.read_table(folder / "interactions.parquet")
     columns = {name: table.column(name) for name in table.column_names}
-    context = {spec.name: _from_arrow(columns[_CONTEXT + spec.name], spec.kind) for spec in schema.side("context")}
+    stored = [spec for spec in schema.side("context") if not spec.computed]
+    context = {spec.name: _from_arrow(columns[_CONTEXT + spec.name], spec.kind) for spec in stored}
     interactions = Interactions(
         user_idx=columns["user_idx"].to_numpy(),
         item_idx=columns["item_idx"].to_numpy(),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from shortlist.data.dataset import Dataset
 from shortlist.data.feature_spec import FeatureSpec
 from shortlist.data.features import FIRST_VALUE, Column, NumberColumn, TagsColumn, VectorColumn
+from shortlist.data.queries import column
 from shortlist.data.splitting import Holdout
 from shortlist.evaluation.background import Background
 from shortlist.evaluation.evaluator import Evaluation
@@ -49,7 +50,7 @@ def slices(dataset: Dataset, holdout: Holdout, background: Background) -> list[S
         if spec.side == "item":
             parts, at, kind = _values(spec, dataset.item_features[spec.name]), holdout.targets.values, "item"
         else:
-            parts, at, kind = _values(spec, holdout.queries.features[spec.name]), query, "person"
+            parts, at, kind = _values(spec, column(holdout.queries, spec)), query, "person"
             kind = "moment" if spec.side == "context" else kind
         found += [Slice(f"{kind}: {spec.name}", name, mask[at]) for name, mask in parts]
     return [one for one in found if one.records.any()]

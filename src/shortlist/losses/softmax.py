@@ -41,7 +41,8 @@ def full_softmax(
         items: [N, D].
         bias: [N].
         target_rows, target_items: [T] where p is not zero.
-        target_weights: [T] p there; sums to 1 within a row. Without gradient.
+        target_weights: [T] p there; sums to 1 within a row, or (then a row counts as much as it sums to) over rows to B.
+            Without gradient.
         forbidden: [M] positions b·N + i outside the corpus of query b, such as what it has already: they get no
             probability, so the network need not spend itself on learning not to recommend them. No target among them.
         weights: [B] of the queries in the mean, not all zero; one each by default. Without gradient.

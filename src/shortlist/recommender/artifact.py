@@ -33,6 +33,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from shortlist.data.dataset import Dataset
 from shortlist.data.storage import load_saved_dataset, save_dataset
 from shortlist.errors import ArtifactError
 from shortlist.evaluation.html import render
@@ -190,18 +191,27 @@ def _golden(recommender: Recommender) -> list[dict[str, Any]]:
     users = by_length[np.linspace(0, len(by_length) - 1, _NUM_GOLDEN - 1).astype(int)]
     user_ids = [None, *recommender.dataset.users.ids_of(users)]
     k = min(10, recommender.dataset.num_items)
-    answers = recommender.recommend_many([Query(user_id=one, k=k) for one in user_ids])
+    moment = _last_moment(recommender.dataset)
+    answers = recommender.recommend_many([Query(user_id=one, k=k, time=moment) for one in user_ids])
     return [
-        {"user_id": one, "answer": [[item.item_id, item.score] for item in answer.items]}
+        {"user_id": one, "time": moment, "answer": [[item.item_id, item.score] for item in answer.items]}
         for one, answer in zip(user_ids, answers, strict=True)
     ]
+
+
+def _last_moment(dataset: Dataset) -> str | None:
+    """When golden queries are asked: at the end of the data, so that their answers do not depend on the clock."""
+    if not dataset.has_time:
+        return None
+    return f"{np.datetime64(int(dataset.interactions.timestamp.max()), 'ms')}Z"
 
 
 def _replay(recommender: Recommender, golden: list[dict[str, Any]], path: Path) -> None:
     for one in golden:
         k = max(1, len(one["answer"]))
         scores = np.array([score for _, score in one["answer"]])
-        answer = recommender.recommend(Query(user_id=one["user_id"], k=k), explain=False)
+        query = Query(user_id=one["user_id"], k=k, time=one.get("time"))
+        answer = recommender.recommend(query, explain=False)
         now = np.array([item.score for item in answer.items])
         if len(now) != len(scores) or not np.allclose(now, scores, rtol=_TOLERANCE, atol=_TOLERANCE):
             raise ArtifactError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,7 +38,7 @@ def occlusion(
     copies = query.take(np.zeros(len(recent) + 1, dtype=np.int64))
     keep = np.ones(len(copies.liked.values), dtype=bool)
     keep[copies.liked.offsets[1:-1] + recent] = False  # copy 0 is whole, copy h + 1 lacks recent[h]
-    without = QueryBatch(copies.liked.where(keep), copies.disliked, copies.features)
+    without = replace(copies, liked=copies.liked.where(keep))
     vectors = retriever.encode_queries(without)
     scores = dot(vectors, retriever.encode_items()[item_idx])
     return liked[recent].astype(np.int32), scores[:1] - scores[1:]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
 from shortlist.data.vocabulary import OutsideId
@@ -22,6 +23,8 @@ class Query:
         exclude: item ids never returned.
         where: condition on the items' columns, such as ``genres has "Comedy" and year >= 1990``.
         seen: whether what the user has already may come back.
+        time: when it is asked: a datetime, ISO 8601, seconds or milliseconds since 1970 (UTC unless it says otherwise);
+            None: now. Features such as the hour are computed from it.
 
     >>> Query(history=[1, 588], k=5).user_id is None
     True
@@ -35,6 +38,7 @@ class Query:
     exclude: Sequence[OutsideId] = ()
     where: str | None = None
     seen: Literal["remove", "keep"] = "remove"
+    time: datetime | str | float | None = None
 
 
 @dataclass(frozen=True)

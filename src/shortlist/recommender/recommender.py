@@ -15,6 +15,7 @@ from shortlist.data.conditions import parse, to_expression
 from shortlist.data.dataset import Dataset
 from shortlist.data.feature_spec import encode_values
 from shortlist.data.features import Column, choose, take_rows
+from shortlist.data.moments import milliseconds
 from shortlist.data.queries import QueryBatch
 from shortlist.data.ragged import Ragged, is_among, slices
 from shortlist.data.vocabulary import OutsideId
@@ -124,6 +125,8 @@ class Recommender:
             liked=_without(liked, given_likes, given_dislikes).concat_rows(_without(given_likes, given_dislikes)),
             disliked=_without(disliked, given_likes, given_dislikes).concat_rows(given_dislikes),
             features=self._features(queries, users),
+            time=_times(queries),
+            last_time=self._last_times(queries, users),
         )
 
     def display(self, item_idx: NDArray[Any]) -> list[dict[str, Any]]:
@@ -166,15 +169,27 @@ class Recommender:
     def _known_histories(self, users: NDArray[np.int64]) -> tuple[Ragged, Ragged]:
         return self.dataset.interactions.histories(*self._known_rows(users))
 
+    def _last_times(self, queries: Sequence[Query], users: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        """When the last item entered each history; unknown where the query brings its own, whose times nobody gave."""
+        if not self.dataset.has_time:
+            return None
+        brings = np.array([bool(query.history or query.disliked) for query in queries])
+        return np.where(brings, np.nan, self.dataset.interactions.last_times(*self._known_rows(users)))
+
     def _known_rows(self, users: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """First row and end of each user's interactions; nothing for -1."""
         offsets, known = self.dataset.interactions.offsets, users >= 0
         return np.where(known, offsets[users], 0), np.where(known, offsets[users + 1], 0)
 
     def _features(self, queries: Sequence[Query], users: NDArray[np.int64]) -> dict[str, Column]:
-        specs = {spec.name: spec for spec in self.dataset.schema.query}
+        specs = {spec.name: spec for spec in self.dataset.schema.query if not spec.computed}
+        computed = {spec.name for spec in self.dataset.schema.query if spec.computed}
         for query in queries:
             for name in query.features:
+                if name in computed:
+                    raise QueryError(
+                        f"The feature {name!r} is computed from the time and the history of the request: give those instead."
+                    )
                 if name not in specs:
                     raise QueryError(f"There is no query feature {name!r}; {did_you_mean(name, specs)}.")
         known = take_rows(self.dataset.user_features, users)
@@ -224,6 +239,12 @@ class Recommender:
         return tuple(
             Recommendation(ids[i], float(scored.score[i]), i + 1, reasons[i], shown[i]) for i in range(len(scored))
         )
+
+
+def _times(queries: Sequence[Query]) -> NDArray[np.float64]:
+    """When each is asked; now, where it does not say."""
+    now = time.time() * 1000
+    return np.array([now if query.time is None else milliseconds(query.time) for query in queries])
 
 
 def _without(rows: Ragged, *others: Ragged) -> Ragged:

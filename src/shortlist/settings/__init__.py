@@ -6,10 +6,12 @@ Unknown keys and wrong types are errors that name the key, what is allowed, and 
 
 from shortlist.settings.data import (
     ColumnSettings,
+    Computed,
     DataSettings,
     FeatureSettings,
     FeaturesSettings,
     FeedbackSettings,
+    Kind,
     SplitSettings,
 )
 from shortlist.settings.models import (
@@ -31,6 +33,7 @@ from shortlist.settings.training import EvaluationSettings, IndexSettings, Train
 __all__ = [
     "BaselineSettings",
     "ColumnSettings",
+    "Computed",
     "DataSettings",
     "EASESettings",
     "EvaluationSettings",
@@ -40,6 +43,7 @@ __all__ = [
     "Fraction",
     "IndexSettings",
     "ItemKNNSettings",
+    "Kind",
     "MFSettings",
     "NetworkSettings",
     "OneOf",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from shortlist.settings.table import Fraction, Positive, Table
+
+Kind = Literal["number", "category", "tags", "vector", "text"]
+Computed = Literal["hour", "weekday", "since_last", "history_count"]
 
 
 class ColumnSettings(Table):
@@ -60,9 +63,12 @@ class DataSettings(Table):
 class FeatureSettings(Table):
     """One feature of a user, an item or the moment of the request."""
 
-    kind: Literal["number", "category", "tags", "vector", "text"] = Field(
+    kind: Literal[Kind, Computed] = Field(
         description="number; category; tags (several at once); vector (given numbers, such as a text model's embedding); "
-        "text (its words and pairs of words, hashed)"
+        "text (its words and pairs of words, hashed). Of context, computed and without a column: hour of the day and weekday "
+        "of the request (UTC); since_last, the log of the time since the last item of the history (missing where that has no "
+        "time or there is none); history_count, the log of how many items it has. A window of targets has its first one's "
+        "time: retriever.target_window = 1 suits these best"
     )
     column: str | None = Field(None, description="column it stands in; default: the feature's name")
     separator: str = Field("|", description="what stands between tags, or a vector's numbers, where the column is text")
@@ -78,6 +84,20 @@ class FeatureSettings(Table):
         "among the training values, for anything skewed",
     )
 
+    @property
+    def computed(self) -> Computed | None:
+        """What is computed from the moment of the request; None: it stands in a column."""
+        return self.kind if self.kind not in get_args(Kind) else None  # type: ignore[return-value]
+
+    @model_validator(mode="after")
+    def _column_of_what_is_computed(self) -> Self:
+        if self.computed and self.column:
+            raise ValueError(
+                f'kind = "{self.kind}" is computed from the moment of the request and stands in no column; leave column = '
+                f'"{self.column}" out, or take kind = "category" or "number" for what stands there'
+            )
+        return self
+
 
 class FeaturesSettings(Table):
     """Features by side: ``[features.user.age]``, ``[features.item.genres]``, ``[features.context.hour]``."""
@@ -85,6 +105,17 @@ class FeaturesSettings(Table):
     user: dict[str, FeatureSettings] = Field(default_factory=dict)
     item: dict[str, FeatureSettings] = Field(default_factory=dict)
     context: dict[str, FeatureSettings] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _computed_of_the_moment(self) -> Self:
+        for side in ("user", "item"):
+            for name, one in getattr(self, side).items():
+                if one.computed:
+                    raise ValueError(
+                        f'{side}.{name}: kind = "{one.kind}" is known at the moment of the request alone; set it under '
+                        f"[features.context.{name}]"
+                    )
+        return self
 
 
 class SplitSettings(Table):

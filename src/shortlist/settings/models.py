@@ -136,6 +136,11 @@ class NetworkSettings(Table):
     negative_weight: Annotated[float, Field(ge=0)] = Field(
         100.0, description="contrastive: weight of the negatives' mean beside the one positive"
     )
+    value_power: Annotated[float, Field(ge=0, le=10)] = Field(
+        0.0,
+        description="weight of a positive in the loss: its value (a rating, the share watched) to this power; values must "
+        "be greater than 0, a missing one weighs 1, the average; 0: all alike",
+    )
     dropout: Annotated[Fraction, Range(0, 0.6)] = Field(0.3, description="share of hidden units dropped while training")
     history_dropout: Annotated[Fraction, Range(0, 0.7)] = Field(
         0.5, description="share of history items dropped while training"

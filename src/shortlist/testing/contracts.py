@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -46,7 +47,7 @@ def check_retriever(retriever: Retriever, queries: QueryBatch, num_items: int, t
     order = np.arange(len(queries))[::-1].copy()
     turned = dot(retriever.encode_queries(queries.take(order)), items)
     assert np.abs(turned[order] - scores).max() <= tolerance * scale, "the order of queries changes their scores"
-    nothing = QueryBatch(Ragged.empty(1), Ragged.empty(1), queries.take(np.array([0])).features)
+    nothing = replace(queries.take(np.array([0])), liked=Ragged.empty(1), disliked=Ragged.empty(1))
     assert _is_finite(retriever.encode_queries(nothing)), "an empty history is a query too"
     assert (dot(retriever.encode_queries(queries), items) == scores).all(), "the same question, the same answer"
 

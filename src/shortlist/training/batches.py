@@ -14,6 +14,7 @@ from shortlist.data.features import take_rows
 from shortlist.data.interactions import Interactions
 from shortlist.data.queries import QueryBatch, SequenceQueries
 from shortlist.data.ragged import Ragged, distinct, slices
+from shortlist.errors import SettingsError
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,11 +25,21 @@ class TrainingBatch:
         queries: histories strictly before the first target's time.
         targets: item indices, at least one a query.
         seen: items each query had taken before its first target.
+        value_weights: of the targets, aligned with ``targets.values``; None: all alike.
     """
 
     queries: QueryBatch | SequenceQueries
     targets: Ragged
     seen: Ragged
+    value_weights: NDArray[np.float32] | None = None
+
+    def weights(self) -> NDArray[np.float32]:
+        """What each target counts in the loss: its share of its query, times its value's weight; they sum to B."""
+        shares = np.repeat(1 / self.targets.lengths, self.targets.lengths)
+        if self.value_weights is not None:
+            shares *= self.value_weights
+            shares *= len(self) / shares.sum()
+        return shares.astype(np.float32)
 
     def __len__(self) -> int:
         return len(self.queries)
@@ -60,13 +71,21 @@ class TrainingExamples:
         train: what may be learned from.
         target_window: positives a target holds (1: the next item).
         in_order: whether what shares the first target's moment and stands before it is history.
+        value_weights: of the rows of ``train`` as targets; None: all alike.
     """
 
     def __init__(
-        self, dataset: Dataset, train: Interactions, target_window: int = 1, *, in_order: bool = False
+        self,
+        dataset: Dataset,
+        train: Interactions,
+        target_window: int = 1,
+        *,
+        in_order: bool = False,
+        value_weights: NDArray[np.float32] | None = None,
     ) -> None:
+        self.value_weights = value_weights
         self.train, self.window, self.user_features = train, target_window, dataset.user_features
-        self.in_order = in_order
+        self.in_order, self.has_time = in_order, dataset.has_time
         self.positives = np.flatnonzero(train.liked)
         self.user = train.user_idx[self.positives]
         first = np.searchsorted(self.user, np.arange(train.num_users))
@@ -102,12 +121,15 @@ class TrainingExamples:
             liked=slices(self.liked_items, self.likes_until[begin], self.likes_until[end]),
             disliked=slices(self.disliked_items, self.dislikes_until[begin], self.dislikes_until[end]),
             features=take_rows(self.user_features, user) | take_rows(train.context, rows),
+            time=train.timestamp[rows].astype(np.float64) if self.has_time else None,
+            last_time=train.last_times(begin, end) if self.has_time else None,
         )
         targets = slices(self.positives, starts, stops)
         return TrainingBatch(
             queries=queries,
             targets=Ragged(train.item_idx[targets.values], targets.offsets),
             seen=slices(train.item_idx, begin, rows),
+            value_weights=None if self.value_weights is None else self.value_weights[targets.values],
         )
 
 
@@ -122,10 +144,28 @@ class BagExamples:
         dataset: for the users' features.
         train: what may be learned from; its order plays no part.
         target_share: of each user's positives; at least one, and at least one is left to the query.
+        value_weights: of the rows of ``train`` as targets; None: all alike.
+
+    Raises:
+        SettingsError: a feature is computed from the time of the query, which a bag has not.
     """
 
-    def __init__(self, dataset: Dataset, train: Interactions, target_share: float) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        train: Interactions,
+        target_share: float,
+        value_weights: NDArray[np.float32] | None = None,
+    ) -> None:
+        for spec in dataset.schema.query:
+            if spec.computed not in (None, "history_count"):
+                raise SettingsError(
+                    f'[retriever] target = "multi_hot" takes a person\'s items as a bag, which is asked at no moment, so that '
+                    f"[features.context.{spec.name}] ({spec.computed}) cannot be learned: leave the feature out, or set "
+                    'target = "next".'
+                )
         self.train, self.share, self.user_features = train, target_share, dataset.user_features
+        self.value_weights = value_weights
         positives = np.bincount(train.user_idx[train.liked], minlength=train.num_users)
         self.users = np.flatnonzero(positives >= 2)
         self.num_targets = np.clip(np.round(self.share * positives), 1, np.maximum(positives - 1, 1)).astype(np.int64)
@@ -143,13 +183,15 @@ class BagExamples:
         # a disliked target is no dislike of its own query
         liked, disliked = items.where(train.in_history & ~is_target), items.where(train.disliked & ~is_target)
         targets, rest = items.where(is_target), items.where(~is_target)
+        weights = None if self.value_weights is None else Ragged(self.value_weights, train.offsets).where(is_target)
         users = rng.permutation(self.users)
         for begin in range(0, len(users), batch_size):
             chosen = users[begin : begin + batch_size]
             features = take_rows(self.user_features, chosen)
             features |= take_rows(train.context, np.full(len(chosen), -1))  # a bag has no moment
             queries = QueryBatch(liked.take(chosen), disliked.take(chosen), features)
-            yield TrainingBatch(queries, targets.take(chosen), rest.take(chosen))
+            mine = None if weights is None else weights.take(chosen).values
+            yield TrainingBatch(queries, targets.take(chosen), rest.take(chosen), mine)
 
     def _draw_targets(self, rng: np.random.Generator) -> NDArray[np.bool_]:
         """[n] the rows that are targets this time."""

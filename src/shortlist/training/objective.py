@@ -34,7 +34,6 @@ class SoftmaxObjective:
         """Mean loss of one batch, a scalar."""
         model, targets = self.model, batch.targets
         vectors, bias = model.softmax_layer()
-        weights = np.repeat(1 / targets.lengths, targets.lengths).astype(np.float32)
         forbidden = None
         if self.remove_seen:
             num_items = len(bias)
@@ -48,7 +47,7 @@ class SoftmaxObjective:
             bias,
             self._tensor(targets.row_of_value),
             self._tensor(targets.values.astype(np.int64)),
-            self._tensor(weights),
+            self._tensor(batch.weights()),
             forbidden,
         )
 

@@ -34,7 +34,8 @@ from shortlist.training.objective import SoftmaxObjective
 from shortlist.training.progress import Progress
 from shortlist.training.sampled_objective import SampledObjective
 from shortlist.training.sequences import TrainingSequences
-from shortlist.training.trainer import EpochRecord, Objective, TrainingRun, device_of, fit
+from shortlist.training.trainer import EpochRecord, TrainingRun, device_of, fit
+from shortlist.training.value_weights import value_weights
 
 AfterEpoch = Callable[[int, float], None]
 
@@ -147,17 +148,10 @@ def _train_network(
     after_epoch: AfterEpoch | None = None,
 ) -> tuple[NetworkRetriever, TrainingRun]:
     torch.manual_seed(settings.seed)
-    model = _network(dataset, train, chosen).to(device_of(settings.training))
-    examples = _examples(dataset, train, chosen, in_order=settings.split.history == "in_order")
-    remove_seen = settings.split.seen == "remove"
-    objective: Objective
-    if chosen.loss == "full_softmax":
-        objective = SoftmaxObjective(model, examples, remove_seen=remove_seen)
-    else:
-        counts = np.bincount(train.item_idx[train.liked], minlength=dataset.num_items)
-        objective = SampledObjective(model, examples, chosen, counts, remove_seen=remove_seen)
+    model = untrained(dataset, train, chosen).to(device_of(settings.training))
+    objective = objective_of(model, dataset, train, chosen, settings)
     select_on = settings.evaluation.select_on
-    with _TellingProgress(len(examples), select_on, console, after_epoch) as progress:
+    with _TellingProgress(len(objective.examples), select_on, console, after_epoch) as progress:
         run = fit(
             model,
             objective,
@@ -170,15 +164,30 @@ def _train_network(
     return model, run
 
 
+def objective_of(
+    model: NetworkRetriever, dataset: Dataset, train: Interactions, chosen: NetworkSettings, settings: Settings
+) -> SoftmaxObjective | SampledObjective:
+    """Batches and loss, as the settings say."""
+    examples = _examples(dataset, train, chosen, in_order=settings.split.history == "in_order")
+    remove_seen = settings.split.seen == "remove"
+    if chosen.loss == "full_softmax":
+        return SoftmaxObjective(model, examples, remove_seen=remove_seen)
+    counts = np.bincount(train.item_idx[train.liked], minlength=dataset.num_items)
+    return SampledObjective(model, examples, chosen, counts, remove_seen=remove_seen)
+
+
 def _examples(dataset: Dataset, train: Interactions, chosen: NetworkSettings, *, in_order: bool) -> Examples:
+    weights = value_weights(train, chosen.value_power)
     if chosen.target == "multi_hot":
-        return BagExamples(dataset, train, chosen.target_share)
+        return BagExamples(dataset, train, chosen.target_share, weights)
     if chosen.history == "transformer":
-        return TrainingSequences(dataset, train, max(chosen.history_windows), in_order=in_order)
-    return TrainingExamples(dataset, train, chosen.target_window, in_order=in_order)
+        longest = max(chosen.history_windows)
+        return TrainingSequences(dataset, train, longest, in_order=in_order, value_weights=weights)
+    return TrainingExamples(dataset, train, chosen.target_window, in_order=in_order, value_weights=weights)
 
 
-def _network(dataset: Dataset, train: Interactions, chosen: NetworkSettings) -> NetworkRetriever:
+def untrained(dataset: Dataset, train: Interactions, chosen: NetworkSettings) -> NetworkRetriever:
+    """A network with its starting weights."""
     counts = np.bincount(train.item_idx[train.liked], minlength=dataset.num_items)
     given = (counts, dataset.schema.side("item"), dataset.item_features)
     if isinstance(chosen, SoftmaxDNNSettings):

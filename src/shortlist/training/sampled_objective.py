@@ -65,7 +65,7 @@ class SampledObjective:
         """Mean loss of one batch, a scalar."""
         targets, model = batch.targets, self.model
         rows = self._tensor(targets.row_of_value)
-        weights = self._tensor(np.repeat(1 / targets.lengths, targets.lengths).astype(np.float32))
+        weights = self._tensor(batch.weights())
         items = self._tensor(targets.values.astype(np.int64))
         query, (vectors, bias) = model(model.inputs(batch.queries)), model.softmax_layer()
         own = targets.concat_rows(batch.seen) if self.remove_seen else targets

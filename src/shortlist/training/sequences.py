@@ -29,9 +29,19 @@ class TrainingSequences:
         train: what may be learned from.
         length: most items of a sequence.
         in_order: whether what shares the target's moment and stands before it is history.
+        value_weights: of the rows of ``train`` as targets; None: all alike.
     """
 
-    def __init__(self, dataset: Dataset, train: Interactions, length: int, *, in_order: bool = False) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        train: Interactions,
+        length: int,
+        *,
+        in_order: bool = False,
+        value_weights: NDArray[np.float32] | None = None,
+    ) -> None:
+        self.value_weights, self.has_time = value_weights, dataset.has_time
         self.train, self.length, self.user_features = train, length, dataset.user_features
         self.liked_items, self.disliked_items = train.item_idx[train.in_history], train.item_idx[train.disliked]
         likes_until, dislikes_until = exclusive_cumsum(train.in_history), exclusive_cumsum(train.disliked)
@@ -47,10 +57,12 @@ class TrainingSequences:
         # a query is all that is asked of one state
         self.starts = np.flatnonzero(opens)
         self.stops = np.append(self.starts[1:], len(self.positives))
-        self.user, self.known = user[self.starts], known[self.starts]
-        # a query's dislikes are disliked_items[since:until]
-        self.until = dislikes_until[ends[self.starts]]
-        self.since = np.maximum(dislikes_until[train.offsets[self.user]], self.until - length)
+        self.user, self.known, self.history_end = user[self.starts], known[self.starts], ends[self.starts]
+        # of a query's dislikes the most recent are disliked_items[since:until]
+        self.until = dislikes_until[self.history_end]
+        first_dislike = dislikes_until[train.offsets[self.user]]
+        self.num_disliked = self.until - first_dislike
+        self.since = np.maximum(first_dislike, self.until - length)
         pairs = train.user_idx.astype(np.int64) * dataset.num_items + train.item_idx
         self.has_repeats = len(distinct(pairs)) < len(pairs)
 
@@ -90,19 +102,24 @@ class TrainingSequences:
         user, rows = self.user[query], self.positives[self.starts[query]]
         user_begin = self.train.offsets[user]
         disliked, disliked_span = self._disliked(asked, begin, end)
+        num_liked = self.known[query] - self.first_like[user]
         queries = SequenceQueries(
             sequences=sequences,
             position=position,
-            num_liked=self.known[query] - self.first_like[user],
+            num_liked=num_liked,
+            num_known=num_liked + self.num_disliked[query],
             disliked=disliked,
             disliked_span=disliked_span,
             features=take_rows(self.user_features, user) | take_rows(self.train.context, rows),
+            time=self.train.timestamp[rows].astype(np.float64) if self.has_time else None,
+            last_time=self.train.last_times(user_begin, self.history_end[query]) if self.has_time else None,
         )
         targets = slices(self.positives, self.starts[query], self.stops[query])
         return TrainingBatch(
             queries=queries,
             targets=Ragged(self.train.item_idx[targets.values], targets.offsets),
             seen=slices(self.train.item_idx, user_begin, rows),
+            value_weights=None if self.value_weights is None else self.value_weights[targets.values],
         )
 
     def _disliked(

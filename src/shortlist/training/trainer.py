@@ -93,7 +93,7 @@ def fit(
     Raises:
         TrainingError: the loss is not finite; names the epoch and the batch.
     """
-    optimizer = _optimizer(model, settings)
+    optimizer = optimizer_of(model, settings)
     average = WeightAverage(model, settings.average)
     run, best = TrainingRun(), _copy_of(model)
     if checkpoint is not None and checkpoint.exists():
@@ -123,7 +123,7 @@ def fit(
     return run
 
 
-def _optimizer(model: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
+def optimizer_of(model: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
     """AdamW; biases, norms and the like do not decay."""
     groups: list[dict[str, Any]] = [
         {"params": [one for one in model.parameters() if one.ndim > 1], "weight_decay": settings.weight_decay},
