@@ -60,6 +60,29 @@ def test_train_prints_the_report_and_writes_the_artifact(config: Path, tmp_path:
     assert "40 users with 24 items" in shown.stderr
 
 
+def test_training_goes_on_from_an_artifact(config: Path, tmp_path: Path) -> None:
+    document("train", config, "--out", tmp_path / "a", "--set", "retriever.iterations=3")
+    more = [f"u{u},{24 + u % 2},{n}" for u in range(40, 50) for n in (1,)]
+    more += [f"u{u},{24 + u % 2},9" for u in range(30)]
+    (tmp_path / "grown.csv").write_text((tmp_path / "log.csv").read_text() + "\n".join(more) + "\n")
+    grown = f"data.interactions={tmp_path / 'grown.csv'}"
+    report = document("train", "--from", tmp_path / "a", "--out", tmp_path / "b", "--set", grown)
+    assert report["notes"][-1] == "Training went on from a: it knew 24 of the 26 items."
+    assert report["num_queries"] == 40
+    settings = json.loads((tmp_path / "b" / "manifest.json").read_text())["settings"]
+    assert settings["retriever"]["iterations"] == 3
+    with_file = document("train", config, "--from", tmp_path / "a", "--out", tmp_path / "c", "--set", grown)
+    assert with_file["models"] == report["models"]
+    refused = shortlist(
+        "train", "--from", tmp_path / "a", "--out", tmp_path / "d", "--set", "retriever.embedding_dim=8"
+    )
+    assert refused.returncode == 1
+    assert "embedding_dim: expected 4, as in the artifact, got 8" in " ".join(refused.stderr.split())
+    nothing = shortlist("train", "--out", tmp_path / "d")
+    assert nothing.returncode == 2
+    assert "--from DIR" in nothing.stderr
+
+
 def test_seeds_are_reported_beside_each_other(config: Path, tmp_path: Path) -> None:
     report = document("train", config, "--out", tmp_path / "a", "--seeds", "3", "--set", "evaluation.baselines=[]")
     seeds = report["seeds"]

@@ -25,8 +25,20 @@ def _print_settings(wanted: bool) -> None:
 
 
 def train(
-    config: Annotated[Path, typer.Argument(help="Settings (TOML); paths in it are relative to it.")],
     out_dir: Annotated[Path, typer.Option("--out", help="Folder of the artifact.")],
+    config: Annotated[
+        Path | None,
+        typer.Argument(help="Settings (TOML); paths in it are relative to it. With --from it may be left out."),
+    ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="DIR",
+            help="Artifact to go on from, with its settings and weights; new items, users and values start fresh. What CONFIG "
+            "and --set say counts over its settings, such as --set data.interactions=grown.csv.",
+        ),
+    ] = None,
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one setting; repeatable."),
@@ -47,11 +59,17 @@ def train(
     from shortlist.settings import Settings
     from shortlist.training.requirements import require_training_packages
 
-    settings = Settings.from_toml(config, overrides or ())
+    if config is None and start is None:
+        raise typer.BadParameter("give the settings, or an artifact to go on from with --from DIR", param_hint="CONFIG")
+    settings = None if config is None or start is not None else Settings.from_toml(config, overrides or ())
     require_training_packages()
+    from shortlist.training.continuation import continued_settings
     from shortlist.training.run import train as run
 
-    recommender = run(settings, out_dir, err(), seeds)
+    if settings is None:
+        assert start is not None
+        settings = continued_settings(start, config, overrides or ())
+    recommender = run(settings, out_dir, err(), seeds, start)
     assert recommender.report is not None
     if json:
         print_json(recommender.report.to_dict())

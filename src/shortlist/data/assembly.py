@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from shortlist.data.dataset import Dataset
 from shortlist.data.feature_spec import FeatureSpec, Schema, Side
 from shortlist.data.features import Column
+from shortlist.data.growth import grown
 from shortlist.data.interactions import Interactions
 from shortlist.data.plain_columns import plain_column
 from shortlist.data.ragged import Ragged, distinct
@@ -36,6 +37,7 @@ def assemble(
     rows_read: int,
     dropped: Mapping[str, int],
     negatives: pa.Table | None = None,
+    known: Schema | None = None,
 ) -> Dataset:
     """Fit the features, encode them, and put everything into aligned arrays.
 
@@ -46,6 +48,7 @@ def assemble(
         settings, features: of the run.
         rows_read, dropped: for the summary.
         negatives: pairs of ``user_id`` and ``item_id``.
+        known: the features as an artifact encodes them, whose codes and scales are kept.
     """
 
     def numpy(name: str, dtype: Any) -> NDArray[Any]:
@@ -60,6 +63,7 @@ def assemble(
                 specs.append(FeatureSpec.of_moment(name, one.computed))
                 continue
             spec = FeatureSpec.fit(name, side, one, source[name])
+            spec = next((grown(old, spec) for old in known or () if (old.side, old.name) == (side, name)), spec)
             specs.append(spec)
             encoded[name] = spec.encode(source[name])
         return encoded

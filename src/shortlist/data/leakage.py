@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from shortlist.data.dataset import Dataset
 from shortlist.data.features import NumberColumn
-from shortlist.data.ragged import is_among
+from shortlist.data.interactions import Interactions
+from shortlist.data.ragged import Ragged, is_among
 from shortlist.errors import DataError
 
 _PARTS = ("train", "valid", "test")
@@ -52,7 +53,7 @@ def refuse_overlap(dataset: Dataset, part: NDArray[np.int8], *, same_time_only: 
             what = f"{len(shared):,} of {len(rows):,} rows of {other} stand in {name} too"
             why = f"What a model has learned from {name} is no question for {other}."
         raise DataError(
-            f'[split] method = "files": {what}, such as {_named(dataset, shared)}. {why} '
+            f'[split] method = "files": {what}, such as {_named(dataset, log, shared)}. {why} '
             "Take the shared rows out of one of the files."
         )
 
@@ -74,8 +75,50 @@ def refuse_later_history(dataset: Dataset, history: NDArray[np.bool_], targets: 
     if len(later):
         raise DataError(
             f'[split] method = "files": {len(later):,} rows of the histories look past the split: they happened after '
-            f"the first test interaction of the same user, such as {_named(dataset, later)}. Live, nobody has them. Cut by "
+            f"the first test interaction of the same user, such as {_named(dataset, log, later)}. Live, nobody has them. Cut by "
             'time, or, if a random split is meant, set [split] later_history = "allow"; the report will say so.'
+        )
+
+
+def refuse_learned(
+    dataset: Dataset,
+    time: NDArray[np.float64] | None,
+    user_idx: NDArray[np.int32],
+    targets: Ragged,
+    learned: Interactions,
+    part: str,
+) -> None:
+    """Refuse queries whose targets an artifact to go on from has learned.
+
+    What somebody took before the query's time, and takes again, may have been learned.
+
+    Args:
+        dataset: for names.
+        time: [Q] of the queries; None: unknown.
+        user_idx: [Q] who asks.
+        targets: Q rows of items.
+        learned: positives, in the indices of ``dataset``.
+        part: ``validation`` or ``test``.
+
+    Raises:
+        DataError: with examples.
+    """
+    query = targets.row_of_value
+    key = user_idx[query].astype(np.int64) * dataset.num_items + targets.values
+    known = learned.user_idx.astype(np.int64) * dataset.num_items + learned.item_idx
+    order = np.lexsort((learned.timestamp, known))
+    last = np.searchsorted(known[order], key, side="right") - 1
+    found = np.flatnonzero(last >= 0)
+    rows = order[last[found]]
+    same = known[rows] == key[found]
+    if time is not None:
+        same &= learned.timestamp[rows] >= time[query[found]]
+    rows = rows[same]
+    if len(rows):
+        raise DataError(
+            f"--from: the artifact has learned {len(rows):,} of the {len(key):,} targets of the {part} part, such as "
+            f"{_named(dataset, learned, rows)}: figures would tell what it remembers. Go on with a log that has grown at its "
+            'end, split by "last_out" or "by_time", or train anew without --from.'
         )
 
 
@@ -135,8 +178,8 @@ def _histories_in_numbers(
     return found
 
 
-def _named(dataset: Dataset, rows: NDArray[Any]) -> str:
-    log, shown = dataset.interactions, rows[:_SHOWN]
+def _named(dataset: Dataset, log: Interactions, rows: NDArray[Any]) -> str:
+    shown = rows[:_SHOWN]
     users, items = dataset.users.ids_of(log.user_idx[shown]), dataset.items.ids_of(log.item_idx[shown])
     names = []
     for user, item, row in zip(users, items, shown, strict=True):

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from shortlist.data.dataset import Dataset
+from shortlist.data.feature_spec import Schema
 from shortlist.data.preparation import prepare
 from shortlist.data.sources import folder_of, known_dataset
 from shortlist.errors import SettingsError
 from shortlist.settings import Settings
 
 
-def load_dataset(settings: Settings) -> Dataset:
+def load_dataset(settings: Settings, known: Schema | None = None) -> Dataset:
     """Read what ``[data]``, ``[features]`` and ``[split]`` name.
+
+    Args:
+        settings: of the run.
+        known: features of an artifact to go on from; see ``prepare``.
 
     Raises:
         SettingsError: no source is named, or two.
@@ -23,7 +28,8 @@ def load_dataset(settings: Settings) -> Dataset:
     """
     data, split = settings.data, settings.split
     if split.method == "files" and data.dataset is None:
-        return prepare(_split_files(settings), data.users, data.items, data, settings.features, split.negatives)
+        files = _split_files(settings)
+        return prepare(files, data.users, data.items, data, settings.features, split.negatives, known)
     if (data.dataset is None) == (data.interactions is None):
         raise SettingsError(
             '[data] needs either interactions = "FILE" or dataset = "NAME" (see `shortlist data list`); '
@@ -43,8 +49,9 @@ def load_dataset(settings: Settings) -> Dataset:
             data,
             settings.features,
             split.negatives or tables.negatives,
+            known,
         )
-    return prepare(data.interactions, data.users, data.items, data, settings.features)
+    return prepare(data.interactions, data.users, data.items, data, settings.features, known=known)
 
 
 def _split_files(settings: Settings) -> dict[str, str]:

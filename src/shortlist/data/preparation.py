@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 from shortlist.data.assembly import CONTEXT, PART, assemble
 from shortlist.data.conditions import columns_of, parse, to_expression
 from shortlist.data.dataset import Dataset
+from shortlist.data.feature_spec import Schema
 from shortlist.data.feature_tables import read_feature_table
 from shortlist.data.tables import ROW, Source, TableReader, errors_explained, is_text, require_columns
 from shortlist.errors import DataError
@@ -37,6 +38,7 @@ def prepare(
     settings: DataSettings | None = None,
     features: FeaturesSettings | None = None,
     negatives: Source | None = None,
+    known: Schema | None = None,
 ) -> Dataset:
     """Read tables into a frozen ``Dataset``.
 
@@ -46,6 +48,7 @@ def prepare(
         settings: columns, conditions, rules.
         features: which columns are features.
         negatives: items to be ranked with each user's test targets, one row a pair of user and item.
+        known: features as an artifact encodes them: their codes and scales are kept, new values added.
 
     Raises:
         DataError, ConditionError: see the module's steps.
@@ -73,7 +76,7 @@ def prepare(
         given = None if negatives is None else _negatives(reader, negatives, settings)
     if is_text(interactions):
         user_ids, item_ids = _numbers_where_all_are(user_ids), _numbers_where_all_are(item_ids)
-    return assemble(table, user_ids, item_ids, feature_tables, settings, features, rows_read, dropped, given)
+    return assemble(table, user_ids, item_ids, feature_tables, settings, features, rows_read, dropped, given, known)
 
 
 def _open_interactions(

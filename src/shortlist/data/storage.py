@@ -17,6 +17,7 @@ from shortlist.data.interactions import Interactions
 from shortlist.data.ragged import Ragged
 from shortlist.data.summary import DataSummary
 from shortlist.data.vocabulary import Vocabulary
+from shortlist.errors import ArtifactError
 
 _CONTEXT = "context."
 
@@ -41,6 +42,20 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
         pq.write_table(pa.table({"item_idx": _to_arrow_lists(dataset.negatives)}), folder / "negatives.parquet")
     schema = {**dataset.schema.to_dict(), "has_time": dataset.has_time, "summary": dataset.summary.to_dict()}
     (folder / "schema.json").write_text(json.dumps(schema, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def load_schema(folder: Path) -> Schema:
+    """The features alone of what ``save_dataset`` wrote.
+
+    Raises:
+        ArtifactError: they cannot be read.
+    """
+    try:
+        return Schema.from_dict(json.loads((folder / "schema.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(
+            f"The features of {folder} cannot be read ({error}). Copy the whole folder again."
+        ) from None
 
 
 def load_saved_dataset(folder: Path) -> Dataset:

@@ -29,13 +29,13 @@ class FeatureEncoder(nn.Module):
         self.vectors = [spec.name for spec in specs if spec.kind == "vector"]
         self.tables = nn.ModuleDict(
             {
-                _key(s.name): nn.Embedding(s.num_codes, embedding_dim)
+                module_key(s.name): nn.Embedding(s.num_codes, embedding_dim)
                 for s in specs
                 if s.kind not in ("number", "vector")
             }
         )
         self.projections = nn.ModuleDict(
-            {_key(s.name): nn.Linear(s.width + 1, embedding_dim) for s in specs if s.kind == "vector"}
+            {module_key(s.name): nn.Linear(s.width + 1, embedding_dim) for s in specs if s.kind == "vector"}
         )
         for table in self.tables.values():
             nn.init.normal_(table.weight, std=0.05)  # type: ignore[arg-type]
@@ -44,16 +44,16 @@ class FeatureEncoder(nn.Module):
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """[B, output_dim] from the arrays of ``network_inputs``."""
         parts = [inputs["numbers"]] if self.numbers else []
-        parts += [self.tables[_key(name)](inputs[f"category.{name}"]) for name in self.categories]
+        parts += [self.tables[module_key(name)](inputs[f"category.{name}"]) for name in self.categories]
         for name in self.tags:
             codes = inputs[f"tags.{name}"]
             present = (codes >= MISSING).to(torch.float32)  # -1 pads
-            vectors = self.tables[_key(name)](codes.clamp(min=0)) * present.unsqueeze(-1)
+            vectors = self.tables[module_key(name)](codes.clamp(min=0)) * present.unsqueeze(-1)
             parts.append(vectors.sum(dim=1) / present.sum(dim=1, keepdim=True).clamp(min=1))
-        parts += [self.projections[_key(name)](inputs[f"vector.{name}"]) for name in self.vectors]
+        parts += [self.projections[module_key(name)](inputs[f"vector.{name}"]) for name in self.vectors]
         return torch.cat(parts, dim=1)
 
 
-def _key(name: str) -> str:
+def module_key(name: str) -> str:
     """A module's name may hold no dot."""
     return name.replace(".", "_dot_")

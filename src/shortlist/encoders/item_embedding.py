@@ -75,6 +75,11 @@ class ItemEmbedding(nn.Module):
         )
 
 
+def num_values(spec: FeatureSpec) -> int:
+    """Vectors a feature of items needs: one for each code, or for each number and for its being missing."""
+    return spec.width + 1 if spec.kind == "vector" else 2 if spec.kind == "number" else spec.num_codes
+
+
 def _bags(
     num_items: int, specs: Sequence[FeatureSpec], features: FeatureTable
 ) -> tuple[tuple[Ragged, NDArray[np.float32]], int]:
@@ -94,5 +99,5 @@ def _bags(
             weight = np.repeat(1 / np.maximum(mine.lengths, 1), mine.lengths).astype(np.float32)
         codes = codes.concat_rows(Ragged(mine.values.astype(np.int64) + first, mine.offsets))
         weights = weights.concat_rows(Ragged(weight, mine.offsets))
-        first += spec.width + 1 if spec.kind == "vector" else 2 if spec.kind == "number" else spec.num_codes
+        first += num_values(spec)
     return (codes, weights.values), first

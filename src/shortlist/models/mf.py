@@ -58,6 +58,7 @@ class MatrixFactorization:
         settings: MFSettings,
         seed: int = 0,
         after_iteration: Callable[[], None] | None = None,
+        initial: NDArray[np.float32] | None = None,
     ) -> MatrixFactorization:
         """Alternate between users and items.
 
@@ -67,6 +68,7 @@ class MatrixFactorization:
             settings: see ``MFSettings``.
             seed: of the starting vectors.
             after_iteration: called after each, to watch the clock.
+            initial: [N, d] item vectors to start from; rows of NaN start at random, as all do without it.
         """
         from shortlist.models.als_solver import improve_rows, rotate  # numba and PyTorch: only to fit
 
@@ -80,6 +82,9 @@ class MatrixFactorization:
         rng, dim = np.random.default_rng(seed), settings.embedding_dim
         scale = settings.init_scale / np.sqrt(dim)
         item_vectors = rng.normal(0, scale, (num_items, dim)).astype(np.float32)
+        if initial is not None:
+            known = ~np.isnan(initial[:, 0])
+            item_vectors[known] = initial[known]
         user_vectors = np.zeros((len(positives), dim), dtype=np.float32)
         user_order, item_order = rng.permutation(len(positives)), rng.permutation(num_items)
         for _ in range(settings.iterations):

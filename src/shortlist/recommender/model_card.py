@@ -82,7 +82,7 @@ def _limits(recommender: Recommender) -> list[str]:
     rare = int((np.bincount(data.interactions.positives().values, minlength=data.num_items) < 5).sum())
     limits = [
         f"{rare:,} of {data.num_items:,} items have fewer than 5 positives: their vectors are little more than a guess.",
-        "Items that were not in the training data cannot be recommended; train anew to add them.",
+        "Items that were not in the training data cannot be recommended; `shortlist train --from` adds them.",
         "Figures come from what people took under whatever they were shown then; they are not the effect of showing these lists.",
     ]
     if recommender.retriever.name == "popularity":

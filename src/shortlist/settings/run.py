@@ -60,22 +60,58 @@ class Settings(Table):
             path: the file.
             overrides: ``section.key=value`` strings, value in TOML (a bare word is text).
         """
-        file = Path(path)
-        try:
-            values = tomllib.loads(file.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise SettingsError(
-                f"Cannot read the settings file {file}: {error.strerror}. Give the path of a TOML file."
-            ) from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{file} is not valid TOML: {error}.") from None
-        for override in overrides:
-            _apply_override(values, override)
-        return cls.from_dict(_resolve_paths(values, file.parent))
+        return cls.from_dict(_read(Path(path), overrides))
+
+    def overlaid(self, path: str | Path | None, overrides: Sequence[str] = ()) -> Settings:
+        """These settings with those of a TOML file, if one is given, and then the overrides over them.
+
+        Another source of the data, or another model, takes nothing from the one that was. Paths are relative to the
+        file, or without one to where the program runs.
+
+        >>> Settings(seed=3).overlaid(None, ["training.epochs=2"]).training.epochs
+        2
+        """
+        values = _resolve_paths(_overridden({}, overrides), Path()) if path is None else _read(Path(path), overrides)
+        base, given = self.to_dict(), values.get("data", {})
+        if isinstance(given, Mapping) and given.get("dataset", base["data"]["dataset"]) != base["data"]["dataset"]:
+            base["data"] |= {"interactions": None, "users": None, "items": None, "columns": {}}
+        elif isinstance(given, Mapping) and "interactions" in given:
+            base["data"]["dataset"] = None
+        retriever = values.get("retriever", {})
+        if isinstance(retriever, Mapping) and retriever.get("model", self.retriever.model) != self.retriever.model:
+            base["retriever"] = {}
+        return Settings.from_dict(_over(base, values))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that ``from_dict`` takes."""
         return self.model_dump(mode="json")
+
+
+def _read(file: Path, overrides: Sequence[str]) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(
+            f"Cannot read the settings file {file}: {error.strerror}. Give the path of a TOML file."
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} is not valid TOML: {error}.") from None
+    return _resolve_paths(_overridden(values, overrides), file.parent)
+
+
+def _over(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables side by side, values in the place of values; what was there first keeps its place."""
+    merged = dict(base)
+    for key, value in values.items():
+        below = base.get(key)
+        merged[key] = _over(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _overridden(values: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    for override in overrides:
+        _apply_override(values, override)
+    return values
 
 
 def _with_known_dataset(values: Mapping[str, Any]) -> Mapping[str, Any]:

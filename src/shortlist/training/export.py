@@ -16,6 +16,8 @@ from shortlist.data.queries import QueryBatch
 from shortlist.data.ragged import Ragged
 from shortlist.models.network import NetworkRetriever
 
+WEIGHTS, SELECTED = "weights.safetensors", "selected.safetensors"
+
 
 class _Positional(torch.nn.Module):
     """The network with its inputs in a fixed order, as ONNX wants them, and its history table computed once."""
@@ -30,13 +32,15 @@ class _Positional(torch.nn.Module):
         return self.model(dict(zip(self.names, arrays, strict=True)), self.table)  # type: ignore[no-any-return]
 
 
+def save_weights(model: NetworkRetriever, file: Path) -> None:
+    """Write all weights of a network."""
+    save_file({name: tensor.cpu().contiguous().clone() for name, tensor in model.state_dict().items()}, file)
+
+
 def save_network(model: NetworkRetriever, folder: Path) -> dict[str, Any]:
     """Write ``query_encoder.onnx`` and ``weights.safetensors``; return the retriever's ``config.json``."""
     model = model.cpu().eval()
-    save_file(
-        {name: tensor.contiguous().clone() for name, tensor in model.state_dict().items()},
-        folder / "weights.safetensors",
-    )
+    save_weights(model, folder / WEIGHTS)
     # sizes other than 0 and 1, which the exporter would take for constants
     example = QueryBatch(
         Ragged.from_rows([[0, 1, 0], [1, 0]]),

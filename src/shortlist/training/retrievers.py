@@ -25,10 +25,11 @@ from shortlist.models.popularity import Popularity
 from shortlist.models.softmax_dnn import SoftmaxDNN
 from shortlist.models.two_tower import TwoTower
 from shortlist.recommender.served_retriever import ServedRetriever, load_retriever, save_retriever, save_vectors
-from shortlist.settings import NetworkSettings, Settings, SoftmaxDNNSettings, TwoTowerSettings
+from shortlist.settings import MFSettings, NetworkSettings, Settings, SoftmaxDNNSettings, TwoTowerSettings
 from shortlist.training.baselines import fit_closed_form
 from shortlist.training.batches import BagExamples, Examples, TrainingExamples
 from shortlist.training.checkpoint import Checkpoint
+from shortlist.training.continuation import Start
 from shortlist.training.export import save_network
 from shortlist.training.objective import SoftmaxObjective
 from shortlist.training.progress import Progress
@@ -42,11 +43,12 @@ AfterEpoch = Callable[[int, float], None]
 
 @dataclass(frozen=True)
 class Fitted:
-    """A retriever and how it came to be."""
+    """A retriever and how it came to be; a network that was fitted anew after selection also as it was selected."""
 
     retriever: Retriever
     selected: dict[str, Any] = field(default_factory=dict)
     course: dict[str, Any] = field(default_factory=dict)
+    selected_network: NetworkRetriever | None = None
 
 
 def fit_retriever(
@@ -55,13 +57,21 @@ def fit_retriever(
     settings: Settings,
     console: Console | None = None,
     checkpoint_folder: Path | None = None,
+    start: Start | None = None,
 ) -> Fitted:
-    """Fit the model of ``[retriever]``: select on validation, then (``refit``) fit on both parts."""
+    """Fit the model of ``[retriever]``: select on validation, then (``refit``) fit on both parts; from ``start`` on."""
     chosen = settings.retriever
     if isinstance(chosen, NetworkSettings):
-        return _select_and_refit(dataset, split, chosen, settings, console, checkpoint_folder)
+        return _select_and_refit(dataset, split, chosen, settings, console, checkpoint_folder, start)
     last = split.train_and_valid if settings.training.refit else split.train
-    retriever = fit_closed_form(chosen, last, dataset, settings)
+    retriever: Retriever
+    if start is not None and isinstance(chosen, MFSettings):
+        initial = start.item_vectors()
+        retriever = MatrixFactorization.fit(last, dataset.num_items, chosen, settings.seed, initial=initial)
+    else:
+        if start is not None and console is not None:
+            console.print(f"{chosen.model} is computed from the data in one go: it is fitted anew")
+        retriever = fit_closed_form(chosen, last, dataset, settings)
     return Fitted(retriever, chosen.model_dump(mode="json", exclude={"model"}))
 
 
@@ -82,6 +92,7 @@ def fit_for_selection(
     console: Console | None = None,
     checkpoint: Checkpoint | None = None,
     after_epoch: AfterEpoch | None = None,
+    start: Start | None = None,
 ) -> Selection:
     """Fit on the training part and measure on validation. The test part is not even passed in.
 
@@ -93,10 +104,11 @@ def fit_for_selection(
         console: where a person follows a network's epochs.
         checkpoint: where a network keeps its state.
         after_epoch: is told the epoch and its validation figure; what it raises ends the training.
+        start: what a network goes on from.
     """
     chosen = settings.retriever
     if isinstance(chosen, NetworkSettings):
-        model, run = _train_network(dataset, train, valid, chosen, settings, console, checkpoint, after_epoch)
+        model, run = _train_network(dataset, train, valid, chosen, settings, console, checkpoint, after_epoch, start)
         assert run.best_validation is not None
         return Selection(model, run.best_validation, run)
     retriever = fit_closed_form(chosen, train, dataset, settings)
@@ -110,15 +122,20 @@ def _select_and_refit(
     settings: Settings,
     console: Console | None,
     checkpoint_folder: Path | None,
+    start: Start | None,
 ) -> Fitted:
     def checkpoint(part: str) -> Checkpoint | None:
         if checkpoint_folder is None:
             return None
-        return Checkpoint(checkpoint_folder / part, _fingerprint(settings, split, part))
+        return Checkpoint(checkpoint_folder / part, _fingerprint(settings, split, part, start))
 
-    selection = fit_for_selection(dataset, split.train, split.valid, settings, console, checkpoint("selection"))
+    selection = fit_for_selection(
+        dataset, split.train, split.valid, settings, console, checkpoint("selection"), start=start
+    )
     model, run = selection.retriever, selection.run
     assert run is not None
+    assert isinstance(model, NetworkRetriever)
+    selected = model
     course: dict[str, Any] = {"selection": run.to_dict()}
     if settings.training.refit and run.ended_by != "interrupt":
         say = (console or Console(quiet=True)).print
@@ -127,14 +144,15 @@ def _select_and_refit(
         again = settings.model_copy(update={"training": training})
         try:
             refitted, refit = _train_network(
-                dataset, split.train_and_valid, None, chosen, again, console, checkpoint("refit")
+                dataset, split.train_and_valid, None, chosen, again, console, checkpoint("refit"), None, start
             )
             if refit.ended_by == "interrupt":
                 raise KeyboardInterrupt
             model, course["refit"] = refitted, refit.to_dict()
         except KeyboardInterrupt:  # a half-fitted model is worse than the selected one
             say("interrupted: going on with the model fitted on the training part")
-    return Fitted(model, {"epochs": run.best_epoch, "validation": run.best_validation}, course)
+    found = {"epochs": run.best_epoch, "validation": run.best_validation}
+    return Fitted(model, found, course, None if model is selected else selected)
 
 
 def _train_network(
@@ -146,9 +164,12 @@ def _train_network(
     console: Console | None,
     checkpoint: Checkpoint | None,
     after_epoch: AfterEpoch | None = None,
+    start: Start | None = None,
 ) -> tuple[NetworkRetriever, TrainingRun]:
     torch.manual_seed(settings.seed)
     model = untrained(dataset, train, chosen).to(device_of(settings.training))
+    if start is not None:
+        start.carry_over(model, selected=valid is not None)
     objective = objective_of(model, dataset, train, chosen, settings)
     select_on = settings.evaluation.select_on
     with _TellingProgress(len(objective.examples), select_on, console, after_epoch) as progress:
@@ -160,6 +181,7 @@ def _train_network(
             seed=settings.seed,
             progress=progress,
             checkpoint=checkpoint,
+            goes_on=start is not None,
         )
     return model, run
 
@@ -209,8 +231,9 @@ class _TellingProgress(Progress):
             self._after_epoch(record.epoch, record.validation)
 
 
-def _fingerprint(settings: Settings, split: Split, part: str) -> str:
+def _fingerprint(settings: Settings, split: Split, part: str, start: Start | None) -> str:
     values = {**settings.to_dict(), "split": split.description["fingerprint"], "part": part}
+    values |= {} if start is None else {"from": start.fingerprint}
     values["evaluation"] = settings.evaluation.select_on  # how the figures are reported changes no weights
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 

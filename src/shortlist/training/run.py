@@ -19,6 +19,7 @@ from rich.console import Console
 from shortlist.data.dataset import Dataset
 from shortlist.data.loading import load_dataset
 from shortlist.data.splitting import Split, split
+from shortlist.data.storage import load_schema
 from shortlist.evaluation.assessment import Assessment, assess
 from shortlist.evaluation.report import Report
 from shortlist.evaluation.sampled import WARNING
@@ -28,10 +29,18 @@ from shortlist.recommender.recommender import Recommender
 from shortlist.settings import Settings
 from shortlist.training.baselines import fit_baselines
 from shortlist.training.checkpoint import Checkpoint
+from shortlist.training.continuation import Start, start_from
+from shortlist.training.export import SELECTED, save_weights
 from shortlist.training.retrievers import Fitted, fit_retriever, num_parameters, serve
 
 
-def train(settings: Settings, out: str | Path, console: Console | None = None, seeds: int = 1) -> Recommender:
+def train(
+    settings: Settings,
+    out: str | Path,
+    console: Console | None = None,
+    seeds: int = 1,
+    start: str | Path | None = None,
+) -> Recommender:
     """Fit, evaluate on the test part beside the baselines, and write the artifact.
 
     A run that was killed goes on from ``OUT.checkpoint``. Ctrl-C while training goes on with the best weights so far.
@@ -42,6 +51,7 @@ def train(settings: Settings, out: str | Path, console: Console | None = None, s
         console: where a person follows it; None: silent.
         seeds: train this many times, with seeds from ``settings.seed`` on, on the same split; the one best on
             validation is kept, and the report has the figures of all.
+        start: an artifact to go on from; see ``shortlist.training.continuation``.
 
     Returns:
         The artifact, loaded.
@@ -52,7 +62,8 @@ def train(settings: Settings, out: str | Path, console: Console | None = None, s
     out = Path(out)
     say = (console or Console(quiet=True)).print
     started = time.perf_counter()
-    dataset = load_dataset(settings)
+    before = None if start is None else load_schema(Path(start))
+    dataset = load_dataset(settings, before)
     parts = split(dataset, settings.split, settings.seed)
     seconds = {"load": time.perf_counter() - started}
     say(str(dataset.summary))
@@ -62,7 +73,10 @@ def train(settings: Settings, out: str | Path, console: Console | None = None, s
 
     started = time.perf_counter()
     checkpoints = out.with_name(out.name + ".checkpoint")
-    fitted = _fit_seeds(dataset, parts, settings, seeds, console, checkpoints)
+    goes_on = None if start is None else start_from(Path(start), dataset, parts)
+    if goes_on is not None:
+        say(goes_on.about())
+    fitted = _fit_seeds(dataset, parts, settings, seeds, console, checkpoints, goes_on)
     best_seed, best = next(iter(fitted.items()))
     seconds["fit"] = time.perf_counter() - started
     started = time.perf_counter()
@@ -84,6 +98,8 @@ def train(settings: Settings, out: str | Path, console: Console | None = None, s
         model: str = settings.retriever.model
         models = {model: best.retriever, **baselines.retrievers}
         served = {name: serve(one, dataset, Path(folder) / name) for name, one in models.items()}
+        if best.selected_network is not None:
+            save_weights(best.selected_network, served[model].folder / SELECTED)
         started = time.perf_counter()
         figures = measure(served)
         by_seed = {best_seed: figures.models[model]}
@@ -102,7 +118,7 @@ def train(settings: Settings, out: str | Path, console: Console | None = None, s
             peak_memory_mb=round(peak_memory_mb(), 1),
             seed=best_seed,
             data={**dataset.summary.to_dict(), "fingerprint": dataset.fingerprint[:16]},
-            notes=notes(figures, settings, baselines.notes),
+            notes=notes(figures, settings, [*baselines.notes, *([] if goes_on is None else [goes_on.about()])]),
             settings={name: one for name, one in {model: best.selected, **baselines.selected}.items() if one},
             comparisons=figures.comparisons,
             slices=figures.slices,
@@ -120,7 +136,13 @@ def train(settings: Settings, out: str | Path, console: Console | None = None, s
 
 
 def _fit_seeds(
-    dataset: Dataset, parts: Split, settings: Settings, seeds: int, console: Console | None, checkpoints: Path
+    dataset: Dataset,
+    parts: Split,
+    settings: Settings,
+    seeds: int,
+    console: Console | None,
+    checkpoints: Path,
+    start: Start | None,
 ) -> dict[int, Fitted]:
     """The model by seed, best on validation first. The split is the same for all."""
     fitted = {}
@@ -128,7 +150,7 @@ def _fit_seeds(
         if seeds > 1 and console is not None:
             console.print(f"seed {seed}")
         own = settings.model_copy(update={"seed": seed})
-        fitted[seed] = fit_retriever(dataset, parts, own, console, checkpoints / f"seed-{seed}")
+        fitted[seed] = fit_retriever(dataset, parts, own, console, checkpoints / f"seed-{seed}", start)
     return dict(sorted(fitted.items(), key=lambda one: -float(one[1].selected.get("validation", 0))))
 
 
@@ -155,7 +177,7 @@ def _delete(checkpoints: Path) -> None:
             folder.rmdir()
 
 
-def notes(figures: Assessment, settings: Settings, about_baselines: list[str]) -> tuple[str, ...]:
+def notes(figures: Assessment, settings: Settings, more: list[str]) -> tuple[str, ...]:
     """What a reader must know beside the figures: above all where the model loses."""
     comparisons, told = figures.comparisons, []
     for name, found in comparisons["against"].items():
@@ -169,7 +191,7 @@ def notes(figures: Assessment, settings: Settings, about_baselines: list[str]) -
         told.append("Models may learn from what happened after a query: figures are higher than live ones.")
     if any(name.startswith("sampled_") for name in figures.definition):
         told.append(WARNING)
-    return (*told, *about_baselines)
+    return (*told, *more)
 
 
 def peak_memory_mb() -> float:

@@ -44,10 +44,11 @@ class EpochRecord:
 
 @dataclass
 class TrainingRun:
-    """The course of a training: its epochs, which was best, and why it ended."""
+    """The course of a training: its epochs, which was best (0: the weights it went on from), and why it ended."""
 
     epochs: list[EpochRecord] = field(default_factory=list)
     best_epoch: int = 0
+    start_validation: float | None = None
     best_validation: float | None = None
     ended_by: str = "epochs"
 
@@ -74,6 +75,7 @@ def fit(
     seed: int,
     progress: Progress,
     checkpoint: Checkpoint | None = None,
+    goes_on: bool = False,
 ) -> TrainingRun:
     """Train until the validation figure stops getting better; leave the best weights in the model.
 
@@ -89,6 +91,7 @@ def fit(
         seed: of everything random.
         progress: is told of every batch and epoch.
         checkpoint: where to keep the state after each epoch, and to resume from.
+        goes_on: the model has weights worth keeping: they are validated first, and kept if no epoch is better.
 
     Raises:
         TrainingError: the loss is not finite; names the epoch and the batch.
@@ -98,6 +101,9 @@ def fit(
     run, best = TrainingRun(), _copy_of(model)
     if checkpoint is not None and checkpoint.exists():
         run, best = checkpoint.restore(model, optimizer, average)
+    elif goes_on and validate is not None:
+        run.start_validation = run.best_validation = validate()
+        progress.note(f"goes on from validation {progress.figure} {run.start_validation:.4f}")
     try:
         for epoch in range(len(run.epochs) + 1, settings.epochs + 1):
             if _is_out_of_patience(run, settings):
