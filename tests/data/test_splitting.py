@@ -70,6 +70,34 @@ def test_by_user_holds_users_out_whole(world: Dataset) -> None:
         assert parts.test.targets.row(query).tolist() == positives.row(user)[9:].tolist()  # 80 % of 12 asked with
 
 
+def test_by_user_asks_with_a_random_part_where_asked_for(world: Dataset) -> None:
+    settings = SplitSettings(method="by_user", query_part="random")
+    parts = split(world, settings, seed=3)
+    assert parts.test.user_idx.tolist() == split(world, SplitSettings(method="by_user"), seed=3).test.user_idx.tolist()
+    assert parts.description["later_history"] == "allow"  # in the report, because live nobody has it
+    positives, log = world.interactions.positives(), world.interactions
+    places = []
+    for query, user in enumerate(parts.test.user_idx):
+        targets, mine = parts.test.targets.row(query).tolist(), positives.row(user).tolist()
+        assert len(targets) == 3  # of 12, 80 % are asked with
+        assert set(targets) | set(parts.test.seen.row(query)) == set(mine)
+        rest = (log.user_idx == user) & ~np.isin(log.item_idx, targets)
+        assert parts.test.queries.liked.row(query).tolist() == log.item_idx[rest & log.in_history].tolist()
+        assert parts.test.queries.disliked.row(query).tolist() == log.item_idx[rest & log.disliked].tolist()
+        places += [mine.index(target) for target in targets]
+    assert min(places) < 3  # the first as well as the last
+    assert max(places) > 8
+    assert split(world, settings, seed=4).test.targets.values.tolist() != parts.test.targets.values.tolist()
+
+
+def test_a_random_part_leaves_one_item_to_ask_with_and_one_to_find() -> None:
+    data = log_of([(user, item, item, 5) for user in range(12) for item in (10, 20)])
+    settings = SplitSettings(method="by_user", query_part="random", test_fraction=0.5, query_fraction=0.99)
+    test = split(data, settings, seed=1).test
+    assert (len(test), test.targets.lengths.tolist(), test.queries.liked.lengths.tolist()) == (6, [1] * 6, [1] * 6)
+    assert set(test.targets.values) == {0, 1}
+
+
 @pytest.mark.parametrize("method", ["last_out", "by_time", "by_user", "random"])
 def test_what_every_split_promises(world: Dataset, method: Any) -> None:
     parts = split(world, SplitSettings(method=method), seed=1)

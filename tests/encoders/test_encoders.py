@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from shortlist.data.dataset import Dataset
+from shortlist.encoders import history as histories
 from shortlist.encoders import item_embedding
 from shortlist.encoders.feature_encoder import FeatureEncoder
 from shortlist.encoders.history import AttentionHistory, MeanHistory, RecencyHistory
@@ -42,6 +43,30 @@ def test_history_is_the_mean_of_the_window() -> None:
     torch.testing.assert_close(out[0, 2], table[1:5].sum(0) / 2)
     torch.testing.assert_close(out[1, 2], 2 * table[5] / root(2))
     assert not out[2].any()
+
+
+@pytest.mark.parametrize("exponent", [0.0, 0.25, 1.0])
+def test_how_loud_a_long_history_speaks(exponent: float) -> None:
+    out = MeanHistory((16,), exponent=exponent)(torch.ones(1, 16, dtype=torch.int64), torch.tensor([[9.0], [2.0]]))
+    assert out.item() == pytest.approx(2 * 16 / 16**exponent)
+
+
+@pytest.mark.parametrize("kind", [MeanHistory, RecencyHistory])
+def test_gathered_vectors_and_one_product_give_the_same(
+    kind: type[MeanHistory], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Long histories are multiplied with the whole table: two roads, one answer, with equal gradients."""
+    items = torch.tensor([[1, 4, 4, 2, 3], [5, 1, 0, 0, 0], [0, 0, 0, 0, 0]])
+    results = []
+    for gathered in (0, 10**9):
+        monkeypatch.setattr(histories, "_GATHERED", gathered)
+        torch.manual_seed(0)
+        encoder, table = kind((10, 2), exponent=0.7), torch.randn(6, 3, requires_grad=True)
+        out = encoder(items, table)
+        (out * torch.randn_like(out)).sum().backward()
+        results.append([out.detach(), table.grad, *(one.grad for one in encoder.parameters())])
+    torch.testing.assert_close(results[0], results[1])
+    assert results[0][0][0].abs().sum() > 0
 
 
 def test_dropout_spares_the_last_item_and_serving() -> None:

@@ -45,6 +45,16 @@ MODELS = {
         "history_windows": [8, 1],
     },
     "softmax_dnn on bags": {"model": "softmax_dnn", "embedding_dim": 8, "target": "multi_hot"},
+    "softmax_dnn on bags, linear": {
+        "model": "softmax_dnn",
+        "embedding_dim": 8,
+        "hidden_dims": [],
+        "tied": True,
+        "target": "multi_hot",
+        "target_weight": "item",
+        "history_windows": [1000],
+        "history_exponent": 0.7,
+    },
     "softmax_dnn, sampled": {
         "model": "softmax_dnn",
         "embedding_dim": 8,

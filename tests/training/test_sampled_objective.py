@@ -45,6 +45,29 @@ def test_a_large_sample_gives_the_loss_of_the_whole_corpus(world: Dataset, negat
     assert abs(uncorrected.item() - full.item()) > 1
 
 
+@pytest.mark.parametrize("loss", ["full_softmax", "sampled_softmax"])
+def test_items_may_weigh_the_same_in_place_of_queries(world: Dataset, loss: str) -> None:
+    """Then a batch's loss is the mean over its targets of what each gives alone; else over its queries."""
+    given = {"loss": loss, "num_negatives": 60_000}
+
+    def value(batch: TrainingBatch, weight: str) -> float:
+        model, examples, settings, counts = setting(world, **given, target_weight=weight)
+        model.item_bias.data = torch.linspace(-2, 2, world.num_items)  # so that targets differ
+        if loss == "full_softmax":
+            objective = SoftmaxObjective(model, examples, remove_seen=True, target_weight=settings.target_weight)
+            return objective.loss(batch).item()
+        return SampledObjective(model, examples, settings, counts, remove_seen=True).loss(batch).item()
+
+    examples = setting(world, **given)[1]
+    one, three = examples.batch(np.array([5]), np.array([6])), examples.batch(np.array([12]), np.array([15]))
+    both = examples.batch(np.array([5, 12]), np.array([6, 15]))
+    assert both.targets.lengths.tolist() == [1, 3]
+    each = value(one, "query"), value(three, "query")
+    assert value(both, "query") == pytest.approx((each[0] + each[1]) / 2, rel=0.01)
+    assert value(both, "item") == pytest.approx((each[0] + 3 * each[1]) / 4, rel=0.01)
+    assert abs(each[0] - each[1]) > 0.1
+
+
 @pytest.mark.parametrize("loss", ["sampled_softmax", "in_batch", "bce", "bpr"])
 def test_every_loss_gives_gradients_to_all_it_uses(world: Dataset, loss: str) -> None:
     model, examples, settings, counts = setting(world, loss=loss, num_negatives=8)

@@ -167,7 +167,7 @@ def _by_time(dataset: Dataset, settings: SplitSettings) -> _Parts:
 
 
 def _by_user(log: Interactions, settings: SplitSettings, rng: np.random.Generator) -> _Parts:
-    """Strong generalization: held-out users are asked with the first part of their own history."""
+    """Strong generalization: held-out users are asked with a part of their own history."""
     positives = np.bincount(log.user_idx[log.liked], minlength=log.num_users)
     able = rng.permutation(np.flatnonzero(positives >= 2))
     num_test, num_valid = (
@@ -176,24 +176,44 @@ def _by_user(log: Interactions, settings: SplitSettings, rng: np.random.Generato
     )
     role = np.zeros(log.num_users, dtype=np.int8)  # 0 train, 1 valid, 2 test
     role[able[:num_test]], role[able[num_test : num_test + num_valid]] = 2, 1
-    # how many positives of the same user came before each row
-    before: NDArray[np.int64] = np.cumsum(log.liked) - log.liked
-    before -= before[np.minimum(log.offsets[:-1], len(log) - 1)][log.user_idx]
     limit = np.clip(np.floor(settings.query_fraction * positives), 1, np.maximum(positives - 1, 1))
-    in_query = before < limit[log.user_idx]
-    # unless asked for, nothing that shares the first target's time is history
-    first_target = np.full(log.num_users, len(log), dtype=np.int64)
-    target_rows = np.flatnonzero(log.liked & ~in_query)
-    ends = log.history_ends(target_rows, in_order=settings.history == "in_order")
-    np.minimum.at(first_target, log.user_idx[target_rows], ends)
-    in_history = in_query & (np.arange(len(log)) < first_target[log.user_idx])
+    if settings.query_part == "random":
+        in_history = in_query = _random_part(log, limit, rng)
+    else:
+        in_query = _positives_before(log) < limit[log.user_idx]
+        # unless asked for, nothing that shares the first target's time is history
+        first_target = np.full(log.num_users, len(log), dtype=np.int64)
+        target_rows = np.flatnonzero(log.liked & ~in_query)
+        ends = log.history_ends(target_rows, in_order=settings.history == "in_order")
+        np.minimum.at(first_target, log.user_idx[target_rows], ends)
+        in_history = in_query & (np.arange(len(log)) < first_target[log.user_idx])
 
     def parts(which: int) -> tuple[Mask, Mask, Mask]:
         mine = role[log.user_idx] == which
         return mine & in_history, mine & in_query, mine & ~in_query & log.liked
 
     role_of_row = role[log.user_idx]
-    return _Parts(role_of_row == 0, role_of_row <= 1, parts(1), parts(2), {"num_test_users": num_test})
+    notes: dict[str, Any] = {"num_test_users": num_test}
+    if settings.query_part == "random":
+        notes["later_history"] = "allow"
+    return _Parts(role_of_row == 0, role_of_row <= 1, parts(1), parts(2), notes)
+
+
+def _positives_before(log: Interactions) -> NDArray[np.int64]:
+    """[n] how many positives of the same user stand before each row."""
+    before: NDArray[np.int64] = np.cumsum(log.liked) - log.liked
+    before -= before[np.minimum(log.offsets[:-1], len(log) - 1)][log.user_idx]
+    return before
+
+
+def _random_part(log: Interactions, limit: NDArray[np.float64], rng: np.random.Generator) -> Mask:
+    """All but positives, and a random ``limit`` of every user's positives."""
+    rows = np.flatnonzero(log.liked)
+    shuffled = rows[np.lexsort((rng.random(len(rows)), log.user_idx[rows]))]
+    part = ~log.liked
+    # the user of each place is the same in ``rows`` and ``shuffled``
+    part[shuffled] = _positives_before(log)[rows] < limit[log.user_idx[rows]]
+    return part
 
 
 def _assignment(dataset: Dataset, settings: SplitSettings, rng: np.random.Generator) -> NDArray[np.int8]:

@@ -3,7 +3,7 @@
 All take the items oldest first, as index + 1 with 0 after the last, and give [B, W, D], one vector a window; zero for
 an empty history. The sum of an item's vectors is divided by the root of their number (of their squared weights): so a
 long history speaks a little louder than a short one, as a sum of independent vectors grows with the root of their
-number.
+number. Means and recency can have another exponent than that half.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from shortlist.encoders.transformer import CausalTransformer
 
+_GATHERED = 16  # items of a table whose product costs as much as to gather one of them, and to scatter its gradient
+
 
 class MeanHistory(nn.Module):
     """Means of the most recent items' embeddings, one for each window, after Covington et al. 2016.
@@ -22,15 +24,16 @@ class MeanHistory(nn.Module):
     Args:
         windows: numbers of most recent items, such as (100, 10, 1): what the person is like, and what they are up to.
         item_dropout: share of the items left out while training, drawn anew for each query; not from a window of 1.
+        exponent: of the number of items (of the sum of their squared weights) that a sum is divided by.
 
     >>> table = torch.tensor([[0.0], [1.0], [3.0]])
     >>> MeanHistory((4, 1))(torch.tensor([[2, 1, 1, 1], [2, 0, 0, 0]]), table)[:, :, 0].tolist()
     [[3.0, 1.0], [3.0, 3.0]]
     """
 
-    def __init__(self, windows: Sequence[int], item_dropout: float = 0.0) -> None:
+    def __init__(self, windows: Sequence[int], item_dropout: float = 0.0, exponent: float = 0.5) -> None:
         super().__init__()
-        self.windows, self.item_dropout = tuple(windows), item_dropout
+        self.windows, self.item_dropout, self.exponent = tuple(windows), item_dropout, exponent
         self.num_vectors, self.longest = len(self.windows), self.windows.index(max(self.windows))
 
     def forward(self, items: Tensor, table: Tensor) -> Tensor:
@@ -45,7 +48,7 @@ class MeanHistory(nn.Module):
         """
         age, kept = _ages(items, self.item_dropout if self.training else 0.0)
         taken = torch.stack([(kept if window > 1 else age >= 0) & (age < window) for window in self.windows], dim=1)
-        return _weighted(taken.to(table.dtype), items, table)
+        return _weighted(taken.to(table.dtype), items, table, self.exponent)
 
     def between(self, span: Tensor, items: Tensor, table: Tensor) -> Tensor:
         """Means over many stretches of some histories, [T, 1, D], by differences of running sums.
@@ -75,8 +78,8 @@ class RecencyHistory(MeanHistory):
     True
     """
 
-    def __init__(self, windows: Sequence[int], item_dropout: float = 0.0) -> None:
-        super().__init__(windows, item_dropout)
+    def __init__(self, windows: Sequence[int], item_dropout: float = 0.0, exponent: float = 0.5) -> None:
+        super().__init__(windows, item_dropout, exponent)
         self.rate = nn.Parameter(torch.full((len(self.windows),), 0.5413))  # softplus(0.5413) = 1
 
     def forward(self, items: Tensor, table: Tensor) -> Tensor:
@@ -88,7 +91,7 @@ class RecencyHistory(MeanHistory):
             * torch.exp(-rate * age.clamp(min=0) / window)
             for window, rate in zip(self.windows, rates.unbind(), strict=True)
         ]
-        return _weighted(torch.stack(weights, dim=1), items, table)
+        return _weighted(torch.stack(weights, dim=1), items, table, self.exponent)
 
 
 class AttentionHistory(nn.Module):
@@ -167,7 +170,12 @@ def _ages(items: Tensor, item_dropout: float) -> tuple[Tensor, Tensor]:
     return age, kept
 
 
-def _weighted(weight: Tensor, items: Tensor, table: Tensor) -> Tensor:
-    """Sums over the places by [B, W, L] weights, over the root of the sum of their squares."""
-    norm = weight.square().sum(dim=2, keepdim=True).clamp(min=1e-12).rsqrt()
-    return torch.bmm(weight * norm, nn.functional.embedding(items, table))
+def _weighted(weight: Tensor, items: Tensor, table: Tensor, exponent: float = 0.5) -> Tensor:
+    """Sums over the places by [B, W, L] weights, over a power of the sum of their squares."""
+    norm = weight.square().sum(dim=2, keepdim=True).clamp(min=1e-12).pow(-exponent)
+    # gathering many vectors of few items takes longer than one product with them all; both are exact
+    if torch.compiler.is_compiling() or items.shape[1] * _GATHERED < len(table):
+        return torch.bmm(weight * norm, nn.functional.embedding(items, table))
+    places = items[:, None].expand_as(weight)
+    by_item = weight.new_zeros(*weight.shape[:2], len(table)).scatter_add(2, places, weight * norm)
+    return by_item @ table

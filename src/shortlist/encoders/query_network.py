@@ -73,10 +73,9 @@ class QueryNetwork(nn.Module):
 
 
 def _history(settings: NetworkSettings) -> MeanHistory | RecencyHistory | AttentionHistory | TransformerHistory:
-    if settings.history == "mean":
-        return MeanHistory(settings.history_windows, settings.history_dropout)
-    if settings.history == "recency":
-        return RecencyHistory(settings.history_windows, settings.history_dropout)
+    if settings.history in ("mean", "recency"):
+        kind = MeanHistory if settings.history == "mean" else RecencyHistory
+        return kind(settings.history_windows, settings.history_dropout, settings.history_exponent)
     if settings.history == "transformer":
         shape = (settings.history_blocks, settings.history_heads, settings.dropout)
         return TransformerHistory(settings.embedding_dim, *shape)

@@ -142,6 +142,11 @@ class SplitSettings(Table):
     query_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.8, description="by_user: share of a held-out user's history that is the question"
     )
+    query_part: Literal["first", "random"] = Field(
+        "first",
+        description="by_user: whether the question is the first part of that history, or a random one (Liang et al. 2018), which "
+        "holds what happened after targets",
+    )
     stratify: Literal["none", "user"] = Field(
         "none",
         description="random: shares of all rows, or of every user's rows (the same for validation cut from files)",

@@ -95,6 +95,11 @@ class NetworkSettings(Table):
         description="the network sees one history vector each over this many of the most recent items; a transformer reads the "
         "longest",
     )
+    history_exponent: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.5,
+        description="means and recency: the sum of a window's n items is divided by n to this power; 1: the plain mean, less: a "
+        "long history speaks louder than a short one",
+    )
     target_window: Annotated[Positive, OneOf((1, 3, 5, 10, 20))] = Field(
         5,
         description="how many of the next items make one normalised multi-hot target; with a transformer always the next",
@@ -106,6 +111,11 @@ class NetworkSettings(Table):
     )
     target_share: Annotated[float, Field(gt=0, lt=1), Range(0.1, 0.7)] = Field(
         0.3, description="multi_hot: share of a person's items that is held out as the target, drawn anew each epoch"
+    )
+    target_weight: Literal["query", "item"] = Field(
+        "query",
+        description="what weighs the same in the loss: every query, however many items its target holds, or every item of a "
+        "target, so that who took much counts for more",
     )
     loss: Annotated[
         Literal["full_softmax", "sampled_softmax", "in_batch", "bce", "bpr", "contrastive"],

@@ -71,6 +71,6 @@ class EvaluationSettings(Table):
         20_000,
         description="ease and item_knn keep a matrix of items by items: with a larger corpus they are left out, with a note",
     )
-    select_on: Literal["ndcg@10", "recall@20"] = Field(
+    select_on: Literal["ndcg@10", "ndcg@100", "recall@20"] = Field(
         "ndcg@10", description="validation figure that selects epochs and settings"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,13 +33,18 @@ class TrainingBatch:
     seen: Ragged
     value_weights: NDArray[np.float32] | None = None
 
-    def weights(self) -> NDArray[np.float32]:
-        """What each target counts in the loss: its share of its query, times its value's weight; they sum to B."""
-        shares = np.repeat(1 / self.targets.lengths, self.targets.lengths)
+    def weights(self, alike: Literal["query", "item"] = "query") -> NDArray[np.float32]:
+        """What each target counts in the loss; the weights sum to B.
+
+        Args:
+            alike: what weighs the same, before values do: a query, or an item of a target.
+        """
+        lengths = self.targets.lengths
+        shares = np.repeat(1 / lengths, lengths) if alike == "query" else np.ones(len(self.targets.values))
         if self.value_weights is not None:
             shares *= self.value_weights
-            shares *= len(self) / shares.sum()
-        return shares.astype(np.float32)
+        weights: NDArray[np.float32] = (shares * (len(self) / shares.sum())).astype(np.float32)
+        return weights
 
     def __len__(self) -> int:
         return len(self.queries)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import torch
@@ -21,10 +22,19 @@ class SoftmaxObjective:
         model: gives the logits.
         examples: give the batches.
         remove_seen: whether items a query has already leave its softmax, as they leave its candidates.
+        target_weight: what weighs the same in the mean: a ``query``, or an ``item`` of a target.
     """
 
-    def __init__(self, model: NetworkRetriever, examples: Examples, *, remove_seen: bool) -> None:
+    def __init__(
+        self,
+        model: NetworkRetriever,
+        examples: Examples,
+        *,
+        remove_seen: bool,
+        target_weight: Literal["query", "item"] = "query",
+    ) -> None:
         self.model, self.examples, self.remove_seen = model, examples, remove_seen
+        self.target_weight = target_weight
 
     def epoch(self, batch_size: int, rng: np.random.Generator) -> Iterator[TrainingBatch]:
         """The batches of one epoch."""
@@ -47,7 +57,7 @@ class SoftmaxObjective:
             bias,
             self._tensor(targets.row_of_value),
             self._tensor(targets.values.astype(np.int64)),
-            self._tensor(batch.weights()),
+            self._tensor(batch.weights(self.target_weight)),
             forbidden,
         )
 

@@ -193,7 +193,7 @@ def objective_of(
     examples = _examples(dataset, train, chosen, in_order=settings.split.history == "in_order")
     remove_seen = settings.split.seen == "remove"
     if chosen.loss == "full_softmax":
-        return SoftmaxObjective(model, examples, remove_seen=remove_seen)
+        return SoftmaxObjective(model, examples, remove_seen=remove_seen, target_weight=chosen.target_weight)
     counts = np.bincount(train.item_idx[train.liked], minlength=dataset.num_items)
     return SampledObjective(model, examples, chosen, counts, remove_seen=remove_seen)
 

@@ -187,7 +187,9 @@ def notes(figures: Assessment, settings: Settings, more: list[str]) -> tuple[str
                 f"{comparisons['model']} is below {name} in {comparisons['figure']}: {found['difference']:+.4f} "
                 f"(with probability {sure:.2f} under other people of the same kind)."
             )
-    if settings.split.method == "random" or settings.split.later_history == "allow":
+    given = settings.split
+    random_query = given.method == "by_user" and given.query_part == "random"
+    if given.method == "random" or random_query or given.later_history == "allow":
         told.append("Models may learn from what happened after a query: figures are higher than live ones.")
     if any(name.startswith("sampled_") for name in figures.definition):
         told.append(WARNING)

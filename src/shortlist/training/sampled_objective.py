@@ -20,7 +20,7 @@ from shortlist.training.batches import Examples, TrainingBatch
 
 
 class SampledObjective:
-    """Every (query, target) record against negatives; a query's records share its weight.
+    """Every (query, target) record against negatives; a query's records share its weight, or have one each.
 
     ``sampled_softmax`` and ``in_batch`` take negatives that all queries of a batch share, corrected by log q; ``bce``,
     ``bpr`` and ``contrastive`` take some of each query's own, none of which it has. In-batch negatives are the batch's
@@ -65,7 +65,7 @@ class SampledObjective:
         """Mean loss of one batch, a scalar."""
         targets, model = batch.targets, self.model
         rows = self._tensor(targets.row_of_value)
-        weights = self._tensor(batch.weights())
+        weights = self._tensor(batch.weights(self.settings.target_weight))
         items = self._tensor(targets.values.astype(np.int64))
         query, (vectors, bias) = model(model.inputs(batch.queries)), model.softmax_layer()
         own = targets.concat_rows(batch.seen) if self.remove_seen else targets
