@@ -45,6 +45,18 @@ def test_cosine_is_of_length_one_and_distance_orders_by_distance(world: Dataset)
     np.testing.assert_allclose(scores - (asked**2).sum(axis=1, keepdims=True), -(distances**2), rtol=1e-3, atol=1e-4)
 
 
+def test_tied_towers_share_one_table(world: Dataset) -> None:
+    tied, apart, blind = tower(world, tied=True), tower(world), tower(world, tied=True, history="none")
+    assert tied.history_items is tied.item_base
+    assert apart.history_items is not apart.item_base
+    assert blind.history_items is None
+    queries = split(world, SplitSettings()).test.queries
+    before = tied.encode_queries(queries)
+    with torch.no_grad():
+        tied.item_base.free.add_(torch.randn_like(tied.item_base.free))
+    assert not np.allclose(tied.encode_queries(queries), before)
+
+
 def test_an_item_nobody_took_is_scored_by_its_kind(world: Dataset) -> None:
     """Two even and two odd items are taken out of the training: whoever likes even items must prefer the even ones."""
     log = world.interactions

@@ -66,7 +66,8 @@ class TwoTower(NetworkRetriever):
         history = None if settings.history == "none" else ItemEmbedding(num_items, dim, *given, ids=settings.item_ids)
         super().__init__(num_items, query_specs, settings, history)
         self.settings, self.has_item_bias = settings, settings.similarity == "euclidean"
-        self.item_base = ItemEmbedding(num_items, dim, *given, ids=settings.item_ids)
+        shared = history if settings.tied else None
+        self.item_base = shared or ItemEmbedding(num_items, dim, *given, ids=settings.item_ids)
         self.item_hidden = mlp(dim, settings.item_hidden_dims, dim, settings.dropout)
         nn.init.zeros_(self.item_hidden[-1].weight)  # type: ignore[arg-type]  # φ starts as e
         self.register_buffer("item_counts", torch.from_numpy(np.asarray(item_counts, dtype=np.float32)))

@@ -38,6 +38,10 @@ class ItemKNNSettings(Table):
     exponent: Annotated[float, Field(ge=0, le=1), Range(0.2, 0.8)] = Field(
         0.5, description="of both items' counts in the denominator: 0.5 is the cosine, less favours the popular"
     )
+    user_exponent: Annotated[float, Field(ge=0), Range(0, 1.5)] = Field(
+        0.0,
+        description="a common user counts (number of items they took)^(-this): 0 all alike, 1 who took little says more",
+    )
 
 
 class EASESettings(Table):
@@ -200,6 +204,9 @@ class TwoTowerSettings(NetworkSettings):
         description="whether an item has a free vector beside its features; without, new items are scored like any other",
     )
     item_hidden_dims: tuple[Positive, ...] = Field((128,), description="widths of the item tower's hidden layers")
+    tied: bool = Field(
+        False, description="whether the history is made of the item tower's embeddings, or of a table of its own"
+    )
     similarity: Annotated[Literal["dot", "cosine", "euclidean"], OneOf(("dot", "cosine", "euclidean"))] = Field(
         "dot", description="how query and item vectors are compared"
     )

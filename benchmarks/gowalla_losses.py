@@ -1,0 +1,106 @@
+"""LightGCN protocol on Gowalla, one row a loss: what the same small factorization learns from each.
+
+    python -m benchmarks.gowalla_losses [--losses full_softmax bpr ...] [--epochs 30] [--seeds 1] [--set section.key=json ...]
+
+The model is ``two_tower`` without features or hidden layers: the query is made of its history's item vectors, items are
+free vectors of the same table (``tied``). Every user is a bag: a share of the items is the target, the rest the query.
+Epochs are selected by recall@20 on validation (a tenth of every user's train, as in ``benchmarks.gowalla``), then all of
+train is learned from for as long. The settings below are starting points and no search's result: ``--valid`` stops before
+the test is looked at, to choose others with ``--set``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks._shared import corpus_ranks, machine, mean, peak_mb
+from benchmarks.gowalla import OTHERS, pair
+from shortlist.data.loading import load_dataset
+from shortlist.data.splitting import split
+from shortlist.settings import Settings
+from shortlist.training.retrievers import fit_for_selection, fit_retriever
+
+SHARED: Mapping[str, Any] = {
+    "model": "two_tower",
+    "embedding_dim": 64,
+    "item_hidden_dims": (),
+    "hidden_dims": (),
+    "history": "mean",
+    "history_windows": (1000,),
+    "history_dropout": 0.0,
+    "dropout": 0.0,
+    "tied": True,
+    "target": "multi_hot",
+    "target_share": 0.5,
+    "similarity": "cosine",
+    "temperature": 0.1,
+}
+LOSSES: Mapping[str, Mapping[str, Any]] = {
+    "full_softmax": {},
+    "sampled_softmax": {"num_negatives": 4096},
+    "bpr": {"num_negatives": 64},
+    "bce": {"num_negatives": 64},
+    "contrastive": {"num_negatives": 256, "margin": 0.4, "negative_weight": 100.0},
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--losses", nargs="+", default=list(LOSSES), choices=list(LOSSES))
+    parser.add_argument("--dataset", default="gowalla-lightgcn")
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="SECTION.KEY=JSON")
+    parser.add_argument("--valid", action="store_true", help="fit on train alone and show validation figures only")
+    arguments = parser.parse_args()
+    table = Table("loss", "recall@20 / ndcg@20", "seeds", "s", "peak MB", title=f"{arguments.dataset}; {machine()}")
+    for loss in arguments.losses:
+        started = time.perf_counter()
+        found = np.array([run(loss, seed, arguments) for seed in range(arguments.seeds)])
+        figures = (float(found[:, 0].mean()), float(found[:, 1].mean()))
+        seconds = time.perf_counter() - started
+        row = (loss, pair(figures), str(len(found)), f"{seconds:.0f}", f"{peak_mb():,.0f}")
+        table.add_row(*row)
+        print(*row, flush=True)
+    for name, peer in {} if arguments.valid else OTHERS.items():
+        table.add_row(name, pair(peer), style="dim")
+    Console(width=120).print(table)
+
+
+def run(loss: str, seed: int, arguments: argparse.Namespace) -> tuple[float, float]:
+    """recall@20 and ndcg@20 of one training."""
+    values: dict[str, Any] = {
+        "seed": seed,
+        "data": {"dataset": arguments.dataset},
+        "split": {"valid_fraction": 0.1},
+        "retriever": {**SHARED, "loss": loss, **LOSSES[loss]},
+        "training": {"epochs": arguments.epochs, "batch_size": 1024, "learning_rate": 0.01},
+        "evaluation": {"select_on": "recall@20"},
+    }
+    for override in arguments.overrides:
+        key, _, value = override.partition("=")
+        section, _, name = key.partition(".")
+        values[section][name] = json.loads(value)
+    settings = Settings.from_dict(values)
+    dataset = load_dataset(settings)
+    parts = split(dataset, settings.split)
+    console = Console(stderr=True)
+    if arguments.valid:
+        retriever = fit_for_selection(dataset, parts.train, parts.valid, settings, console).retriever
+        ranks = corpus_ranks(retriever, parts.valid)
+    else:
+        retriever = fit_retriever(dataset, parts, settings, console).retriever
+        ranks = corpus_ranks(retriever, parts.test)
+    return mean(ranks, "recall@20"), mean(ranks, "ndcg@20")
+
+
+if __name__ == "__main__":
+    main()
