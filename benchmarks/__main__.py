@@ -16,6 +16,7 @@ SCRIPTS = (
     "ml_100k_stratified",
     "tfrs_protocol",
     "ncf_protocol",
+    "strong_generalization",
     "gowalla",
 )
 

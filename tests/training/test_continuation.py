@@ -23,7 +23,7 @@ from shortlist.errors import ArtifactError, DataError, SettingsError
 from shortlist.models.mf import MatrixFactorization
 from shortlist.recommender import artifact
 from shortlist.retrieval import dot
-from shortlist.settings import NetworkSettings, Settings
+from shortlist.settings import NetworkSettings, Settings, SplitSettings
 from shortlist.training.continuation import Start, continued_settings, start_from
 from shortlist.training.retrievers import fit_retriever, untrained
 from shortlist.training.run import train
@@ -283,6 +283,8 @@ def test_foreign_items_are_refused(artifacts: dict[str, Path], worlds: Path) -> 
 
 def test_what_was_learned_is_no_question(artifacts: dict[str, Path], worlds: Path) -> None:
     """A random split of a grown log asks for what the artifact was trained on."""
+    fitted_anew = load_dataset(settings_for(worlds / "grown", "popularity", split={"method": "random"}))
+    start_from(artifacts["popularity"], fitted_anew, split(fitted_anew, SplitSettings(method="random")))
     settings = settings_for(worlds / "grown", "softmax_dnn", split={"method": "random"})
     data = load_dataset(settings, load_schema(artifacts["softmax_dnn"]))
     with pytest.raises(

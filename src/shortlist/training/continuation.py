@@ -33,7 +33,7 @@ from shortlist.encoders.item_embedding import num_values
 from shortlist.errors import ArtifactError, DataError, SettingsError
 from shortlist.models.network import NetworkRetriever
 from shortlist.recommender import artifact
-from shortlist.settings import Settings
+from shortlist.settings import MFSettings, NetworkSettings, Settings
 from shortlist.training.export import SELECTED, WEIGHTS
 
 # what decides the shape or the meaning of weights
@@ -214,6 +214,8 @@ def start_from(folder: Path, dataset: Dataset, parts: Split) -> Start:
             f"--from {folder}: none of the {dataset.num_items:,} items of the new data is known to the artifact: expected ids "
             f"such as {there!r}, got ids such as {here!r}. Check [data.columns] item_id, or train anew without --from."
         )
+    if not isinstance(start.settings.retriever, (NetworkSettings, MFSettings)):
+        return start  # nothing is taken over
     before = split(start.known, start.settings.split, start.settings.seed)
     last = before.train_and_valid if start.settings.training.refit else before.train
     for holdout, learned, name in ((parts.valid, before.train, "validation"), (parts.test, last, "test")):
