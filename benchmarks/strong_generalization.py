@@ -75,23 +75,24 @@ RETRIEVER: Chosen = {
     "target_share": 0.2,
     "target_weight": "item",
     "embedding_dim": 512,
-    "hidden_dims": (),
+    "history_alone": True,
     "tied": True,
     "history_windows": (4000,),  # all of a person's films
     "history_dropout": 0.0,
-    "history_exponent": 0.6,
+    "history_exponent": 0.75,
 }
-TRAINING: Chosen = {"epochs": 60, "batch_size": 128, "learning_rate": 0.003, "weight_decay": 0.3, "patience": 5}
+TRAINING: Chosen = {"epochs": 100, "batch_size": 128, "learning_rate": 0.003, "weight_decay": 0.5, "patience": 6}
 SEARCHED: Sequence[Chosen] = (
     {"target_weight": "query"},
     {"tied": False},
     {"target_share": 0.5},
     {"history_exponent": 0.5},
-    {"history_exponent": 0.75},
+    {"history_exponent": 0.6, "weight_decay": 0.3},
     {"history_dropout": 0.3},
     {"weight_decay": 0.0},
     {"embedding_dim": 256},
-    {"hidden_dims": (512,)},
+    {"history_alone": False, "hidden_dims": ()},
+    {"history_alone": False, "hidden_dims": (512,)},
 )
 
 

@@ -45,10 +45,10 @@ MODELS = {
         "history_windows": [8, 1],
     },
     "softmax_dnn on bags": {"model": "softmax_dnn", "embedding_dim": 8, "target": "multi_hot"},
-    "softmax_dnn on bags, linear": {
+    "softmax_dnn on bags, history alone": {
         "model": "softmax_dnn",
         "embedding_dim": 8,
-        "hidden_dims": [],
+        "history_alone": True,
         "tied": True,
         "target": "multi_hot",
         "target_weight": "item",

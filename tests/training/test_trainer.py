@@ -73,19 +73,6 @@ def test_warm_up_raises_the_learning_rate(monkeypatch: pytest.MonkeyPatch) -> No
     assert rates == pytest.approx([0.0025, 0.005, 0.0075, 0.01, 0.01, 0.01, 0.01, 0.01])
 
 
-def test_weights_decay_and_biases_do_not() -> None:
-    class Nothing(Line):
-        def loss(self, batch: Batch) -> Tensor:
-            return 0.0 * super().loss(batch)
-
-    model = make()
-    before = {name: value.clone() for name, value in model.named_parameters()}
-    run(model, None, settings(epochs=1, weight_decay=0.5, average=0.0), objective=Nothing(model))
-    for name, value in model.named_parameters():
-        wanted = before[name] * ((1 - 0.01 * 0.5) ** 4 if name.endswith("weight") else 1)
-        torch.testing.assert_close(value, wanted)
-
-
 def test_it_learns_and_keeps_the_best_weights() -> None:
     model = make()
     figures: list[float] = []
@@ -166,3 +153,20 @@ def test_resumed_equals_uninterrupted(tmp_path: Path) -> None:
     (tmp_path / "c" / "run.json").write_text("{")
     with pytest.raises(TrainingError, match="cannot be read"):
         run(make(), lambda: 0.0, settings(), checkpoint=Checkpoint(tmp_path / "c", "x"))
+
+
+class Still(Line):
+    """Nothing to learn: only decay moves the weights."""
+
+    def loss(self, batch: Batch) -> Tensor:
+        return (self.model(batch.x) * 0).sum()
+
+
+def test_decay_pulls_at_matrices_and_leaves_biases() -> None:
+    model = make()
+    before = {name: one.detach().clone() for name, one in model.named_parameters()}
+    given = settings(weight_decay=0.5, average=0.0)
+    run(model, None, given, objective=Still(model))
+    for name, one in model.named_parameters():
+        left = (1 - 0.01 * 0.5) ** (6 * 4) if name.endswith("weight") else 1.0
+        torch.testing.assert_close(one.detach(), before[name] * left)

@@ -23,7 +23,7 @@ class QueryNetwork(nn.Module):
         features, log(1 + number liked) ── embeddings ────────┘                                            │
         the longest view of the liked history ─────────────────────────────────────────────────────────────┘
 
-    The network starts at zero: ψ begins as the history's vector.
+    The network starts at zero: ψ begins as the history's vector. With ``history_alone`` it stays that.
 
     Args:
         num_items: size of the corpus N.
@@ -33,13 +33,16 @@ class QueryNetwork(nn.Module):
 
     def __init__(self, num_items: int, specs: Sequence[FeatureSpec], settings: NetworkSettings) -> None:
         super().__init__()
-        self.specs, self.settings = tuple(specs), settings
+        self.specs, self.settings = () if settings.history_alone else tuple(specs), settings
         dim = settings.embedding_dim
         self.features = FeatureEncoder(self.specs)
         width = self.features.output_dim
         self.uses_history = settings.history != "none"
         if self.uses_history:
             self.history = _history(settings)
+        if settings.history_alone:
+            return
+        if self.uses_history:
             self.disliked_items = nn.Parameter(torch.randn(num_items + 1, dim) * INIT_STD)  # row 0 pads
             self.disliked_history = MeanHistory((self.max_history,), settings.history_dropout)
             width += dim * (self.history.num_vectors + 1) + 1
@@ -58,18 +61,24 @@ class QueryNetwork(nn.Module):
             inputs: the arrays of ``network_inputs``; or, with a transformer, of ``sequence_inputs``.
             history_table: [N + 1, D] embeddings of history items, row 0 pads; None where no history is used.
         """
-        parts = [self.features(inputs)] if self.specs else []
         if not self.uses_history or history_table is None:
-            return self.hidden(parts[0] if parts else torch.zeros_like(inputs["liked_count"]))  # type: ignore[no-any-return]
-        if isinstance(self.history, TransformerHistory) and "position" in inputs:
-            views = self.history.at(inputs["position"], inputs["liked"], history_table)[:, None]
-            span = inputs["disliked_span"]
-            disliked = self.disliked_history.between(span, inputs["disliked"], self.disliked_items)
+            known = self.features(inputs) if self.specs else torch.zeros_like(inputs["liked_count"])
+            return self.hidden(known)  # type: ignore[no-any-return]
+        at_positions = isinstance(self.history, TransformerHistory) and "position" in inputs
+        if at_positions:
+            views = self.history.at(inputs["position"], inputs["liked"], history_table)[:, None]  # type: ignore[operator]
         else:
             views = self.history(inputs["liked"], history_table)  # [B, W, D]
+        longest: Tensor = views[:, self.history.longest]
+        if self.settings.history_alone:
+            return longest
+        if at_positions:
+            disliked = self.disliked_history.between(inputs["disliked_span"], inputs["disliked"], self.disliked_items)
+        else:
             disliked = self.disliked_history(inputs["disliked"], self.disliked_items)
+        parts = [self.features(inputs)] if self.specs else []
         parts += [views.flatten(1), disliked.flatten(1), inputs["liked_count"]]
-        return views[:, self.history.longest] + self.hidden(torch.cat(parts, dim=1))  # type: ignore[no-any-return]
+        return longest + self.hidden(torch.cat(parts, dim=1))  # type: ignore[no-any-return]
 
 
 def _history(settings: NetworkSettings) -> MeanHistory | RecencyHistory | AttentionHistory | TransformerHistory:

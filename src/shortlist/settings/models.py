@@ -104,6 +104,11 @@ class NetworkSettings(Table):
         description="means and recency: the sum of a window's n items is divided by n to this power; 1: the plain mean, less: a "
         "long history speaks louder than a short one",
     )
+    history_alone: bool = Field(
+        False,
+        description="the query is the vector of the longest window's history and nothing else: no dislikes, no features, no "
+        "hidden layers. For ids alone and few people, whom a network would learn by heart",
+    )
     target_window: Annotated[Positive, OneOf((1, 3, 5, 10, 20))] = Field(
         5,
         description="how many of the next items make one normalised multi-hot target; with a transformer always the next",
@@ -161,12 +166,14 @@ class NetworkSettings(Table):
     )
 
     @model_validator(mode="after")
-    def _transformer_fits(self) -> Self:
+    def _history_fits(self) -> Self:
         if self.history == "transformer" and self.target == "multi_hot":
             raise ValueError(
                 'history = "transformer" reads items in their order, and target = "multi_hot" has none; set target = "next", '
                 'or history = "mean"'
             )
+        if self.history == "none" and self.history_alone:
+            raise ValueError('history = "none" leaves nothing to history_alone = true; give a history, or false')
         if self.history == "transformer" and self.embedding_dim % (2 * self.history_heads):
             raise ValueError(
                 f"history_heads = {self.history_heads} cannot share embedding_dim = {self.embedding_dim} in even parts; "

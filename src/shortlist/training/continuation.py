@@ -45,6 +45,8 @@ _STRUCTURE = (
     "history_blocks",
     "history_heads",
     "history_windows",
+    "history_exponent",
+    "history_alone",
     "item_features",
     "item_ids",
     "item_hidden_dims",
