@@ -18,6 +18,7 @@ SCRIPTS = (
     "ncf_protocol",
     "strong_generalization",
     "gowalla",
+    "in_batch_ablation",
 )
 
 for script in SCRIPTS:

@@ -208,7 +208,7 @@ def test_recommend_similar_describe(demo_folder: Path) -> None:
 
 
 def test_data(tmp_path: Path) -> None:
-    published = {"ml-latest-small", "ml-100k", "ml-1m", "ncf-ml-1m", "gowalla-lightgcn"}
+    published = {"ml-latest-small", "ml-100k", "ml-1m", "ncf-ml-1m", "gowalla-lightgcn", "globo-clicks"}
     assert {one["name"] for one in document("data", "list")} == published
     assert Path(document("data", "path", "ml-latest-small")["path"]).is_dir()
     missing = shortlist("data", "path", "ml-1m", SHORTLIST_DATA=str(tmp_path))

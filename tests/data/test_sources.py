@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from shortlist.data.loading import load_dataset
-from shortlist.data.sources import KNOWN, folder_of, published_splits
+from shortlist.data.sources import KNOWN, folder_of, globo, published_splits
 from shortlist.data.splitting import split
 from shortlist.errors import DataError, SettingsError
 from shortlist.settings import Settings
@@ -110,3 +110,65 @@ def test_gowalla_is_read_as_published(monkeypatch: pytest.MonkeyPatch, tmp_path:
 def test_a_single_table_has_no_files() -> None:
     with pytest.raises(SettingsError, match=r'method = "files": ml-latest-small is one table, without parts'):
         load_dataset(Settings.from_dict({"data": {"dataset": "ml-latest-small"}, "split": {"method": "files"}}))
+
+
+def test_globo_clicks_are_read_as_published(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Rows stand in the file session by session; the test is what came after one moment of the global clock."""
+    folder = tmp_path / "globo-clicks"
+    folder.mkdir()
+    start = 1_506_825_423_271
+    hour = 3_600_000
+    clicks = {
+        "user_id": [7, 7, 7, 9, 9, 9],
+        "session_id": [1, 1, 2, 3, 3, 3],
+        "session_start": [start] * 6,
+        "session_size": [2, 2, 1, 3, 3, 3],
+        "click_article_id": [4096, 511, 8300, 511, 4096, 3],
+        "click_timestamp": [start + hour * hours for hours in (0, 1, 40, 2, 20, 41)],
+        "click_environment": [4] * 6,
+        "click_deviceGroup": [1, 1, 3, 1, 1, 1],
+        "click_os": [17, 17, 2, 17, 17, 17],
+        "click_country": [1] * 6,
+        "click_region": [20, 20, 25, 8, 8, 8],
+        "click_referrer_type": [2, 2, 1, 2, 2, 2],
+        "hour_file": [0, 0, 0, 0, 0, 0],
+    }
+    pq.write_table(pa.table(clicks), folder / "clicks.parquet")
+    monkeypatch.setenv("SHORTLIST_DATA", str(tmp_path))
+    given = {"data": {"dataset": "globo-clicks"}, "split": {"valid_fraction": 0.3, "test_fraction": 0.2}}
+    settings = Settings.from_dict({**given, "features": {"item": {"first_click": {"kind": "number"}}}})
+    assert settings.split.method == "by_time", "what is known stands beneath what is given"
+    assert set(settings.features.context) == {"environment", "device", "os", "country", "region", "referrer"}
+    data = load_dataset(settings)
+    assert data.interactions.timestamp.min() == start, "milliseconds stay milliseconds"
+    first = dict(zip(data.items.ids.to_pylist(), data.display["first_click"].to_pylist(), strict=True))
+    assert first == {4096: start, 511: start + hour, 8300: start + 40 * hour, 3: start + 41 * hour}
+    parts = split(data, settings.split)
+    asked = {
+        data.users.id(user): (
+            data.items.ids_of(parts.test.queries.liked.row(query)),
+            data.items.ids_of(parts.test.targets.row(query)),
+        )
+        for query, user in enumerate(parts.test.user_idx)
+    }
+    assert asked == {7: ([4096, 511], [8300]), 9: ([511, 4096], [3])}
+    regions = next(spec for spec in data.schema if spec.name == "region")
+    codes = parts.test.queries.features["region"].codes
+    assert [regions.values[code - 2] for code in codes] == ["25", "8"], (
+        "the moment of the first click that is asked for"
+    )
+
+
+def test_an_articles_id_says_its_range(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    columns = ("environment", "deviceGroup", "os", "country", "region", "referrer_type")
+    clicks = {"user_id": [1, 1, 2], "click_article_id": [511, 4096, 512], "click_timestamp": [3, 2, 1]}
+    pq.write_table(
+        pa.table({**clicks, **{f"click_{name}": [1, 1, 1] for name in columns}}), tmp_path / "clicks.parquet"
+    )
+    tables = globo.globo_clicks(tmp_path)
+    assert tables.interactions["timestamp"].to_pylist() == [1, 2, 3]
+    assert tables.items.to_pylist() == [
+        {"item_id": 511, "id_range": 0, "id_subrange": 0, "first_click": 3},
+        {"item_id": 512, "id_range": 0, "id_subrange": 1, "first_click": 1},
+        {"item_id": 4096, "id_range": 1, "id_subrange": 8, "first_click": 2},
+    ]

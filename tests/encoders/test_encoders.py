@@ -10,14 +10,17 @@ from shortlist.encoders import item_embedding
 from shortlist.encoders.feature_encoder import FeatureEncoder
 from shortlist.encoders.history import AttentionHistory, MeanHistory, RecencyHistory
 from shortlist.encoders.item_embedding import ItemEmbedding
+from shortlist.encoders.query_network import QueryNetwork
+from shortlist.settings import SoftmaxDNNSettings
 
 
 def test_items_of_one_kind_share_a_vector(world: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Dense product and gathered bags: two roads, one answer, with equal gradients."""
+    """Dense and sparse product: two roads, one answer, with equal gradients."""
     specs, features = world.schema.side("item"), world.item_features
     results = []
     for cells in (10**9, 0):
         monkeypatch.setattr(item_embedding, "_DENSE_CELLS", cells)
+        monkeypatch.setattr(item_embedding, "_DENSE_TIMES", cells)
         torch.manual_seed(0)
         embedding = ItemEmbedding(world.num_items, 4, specs, features)
         vectors = embedding()
@@ -117,3 +120,25 @@ def test_attention_answers_with_what_was_asked_for() -> None:
     torch.testing.assert_close(out[1, 1], torch.tensor([0.0, 1.0]))
     assert not out[2].any()
     assert torch.isfinite(out).all()
+
+
+def test_a_batch_without_dislikes_leaves_their_table_alone() -> None:
+    """No gradient, so that the optimizer passes over it; and what comes out is what serving computes."""
+    torch.manual_seed(0)
+    settings = SoftmaxDNNSettings(embedding_dim=4, hidden_dims=(8,), dropout=0.0, history_dropout=0.0)
+    network, table = QueryNetwork(6, (), settings), torch.randn(7, 4)
+    torch.nn.init.normal_(network.hidden[-1].weight)  # type: ignore[arg-type]
+    inputs = {
+        "liked": torch.tensor([[1, 2], [3, 0]]),
+        "disliked": torch.zeros(2, 1, dtype=torch.int64),
+        "liked_count": torch.ones(2, 1),
+    }
+    network.train()
+    out = network(inputs, table)
+    out.sum().backward()
+    assert network.disliked_items.grad is None
+    torch.testing.assert_close(out, network.eval()(inputs, table))
+    network.train()(inputs | {"disliked": torch.tensor([[5], [0]])}, table).sum().backward()
+    gradient = network.disliked_items.grad
+    assert gradient is not None
+    assert (gradient.abs().sum(dim=1) > 0).tolist() == [row == 5 for row in range(7)]

@@ -76,6 +76,22 @@ def test_what_is_absent_has_no_gradient_and_makes_no_nan() -> None:
     assert leaves["query"].grad[0].abs().sum() == 0
 
 
+def test_positives_of_one_query_share_its_negatives() -> None:
+    given = world()
+    rows = torch.tensor([0, 0, 1, 2, 2])
+    shared = {name: given[name][0] for name in ("negative", "negative_bias", "negative_log_q")}
+    own = {
+        "positive": torch.randn(5, D),
+        "positive_bias": torch.randn(5),
+        "positive_log_q": torch.rand(5).log(),
+        "weights": torch.tensor([0.5, 1.0, 2.0, 0.1, 0.3]),
+    }
+    absent = given["absent"]
+    together = sampled_softmax(given["query"], rows=rows, absent=absent, **own, **shared)
+    one_by_one = sampled_softmax(given["query"][rows], absent=absent[rows], **own, **shared)
+    assert together.item() == pytest.approx(one_by_one.item(), rel=1e-6)
+
+
 @pytest.mark.parametrize("given_log_q", [False, True])
 def test_many_samples_give_the_full_softmax(given_log_q: bool) -> None:
     """Loss and gradient, with negatives popular items dominate."""
@@ -146,6 +162,8 @@ def test_errors_teach() -> None:
     given = world()
     with pytest.raises(ValueError, match="correct the negatives too"):
         sampled_softmax(**{name: given[name] for name in ("query", "positive", "negative", "positive_log_q")})
+    with pytest.raises(ValueError, match="rows and positive_idx"):
+        sampled_softmax(**given, rows=torch.tensor([0, 1, 2]))
     with pytest.raises(ValueError, match="come together"):
         sampled_softmax(**{name: given[name] for name in ("query", "positive", "negative", "positive_idx")})
     with pytest.raises(ValueError, match=r"query is \[3, 2\] and positive \[1, 2\]"):

@@ -7,11 +7,13 @@ import torch
 from shortlist.data.dataset import Dataset
 from shortlist.data.splitting import split
 from shortlist.errors import SettingsError
+from shortlist.losses import sampled_softmax
 from shortlist.models.softmax_dnn import SoftmaxDNN
+from shortlist.negatives import Negatives
 from shortlist.settings import SoftmaxDNNSettings, SplitSettings
 from shortlist.training.batches import TrainingBatch, TrainingExamples
 from shortlist.training.objective import SoftmaxObjective
-from shortlist.training.sampled_objective import SampledObjective
+from shortlist.training.sampled_objective import SampledObjective, _merged
 
 
 def setting(world: Dataset, **given: object) -> tuple[SoftmaxDNN, TrainingExamples, SoftmaxDNNSettings, np.ndarray]:
@@ -30,10 +32,15 @@ def one_batch(examples: TrainingExamples) -> TrainingBatch:
 
 
 @pytest.mark.parametrize("remove_seen", [True, False])
-@pytest.mark.parametrize("negatives", ["uniform", "popularity"])
-def test_a_large_sample_gives_the_loss_of_the_whole_corpus(world: Dataset, negatives: str, remove_seen: bool) -> None:
+@pytest.mark.parametrize(
+    ("loss", "negatives"),
+    [("sampled_softmax", "uniform"), ("sampled_softmax", "popularity"), ("in_batch", "uniform")],
+)
+def test_a_large_sample_gives_the_loss_of_the_whole_corpus(
+    world: Dataset, loss: str, negatives: str, remove_seen: bool
+) -> None:
     """Whatever negatives are drawn from: log q takes it out again. Without the correction popular ones would bias it."""
-    given = {"loss": "sampled_softmax", "negatives": negatives, "num_negatives": 60_000, "target_window": 1}
+    given = {"loss": loss, "negatives": negatives, "num_negatives": 60_000, "target_window": 1}
     model, examples, settings, counts = setting(world, **given)
     examples = TrainingExamples(world, examples.train, 1)
     batch = one_batch(examples)
@@ -66,6 +73,22 @@ def test_items_may_weigh_the_same_in_place_of_queries(world: Dataset, loss: str)
     assert value(both, "query") == pytest.approx((each[0] + each[1]) / 2, rel=0.01)
     assert value(both, "item") == pytest.approx((each[0] + 3 * each[1]) / 4, rel=0.01)
     assert abs(each[0] - each[1]) > 0.1
+
+
+@pytest.mark.parametrize("corrected", [True, False])
+def test_an_item_drawn_many_times_stands_once(corrected: bool) -> None:
+    """The sum over the sample is the same, whether repeats stand side by side or are counted."""
+    torch.manual_seed(0)
+    query, positive, items = torch.randn(3, 4), torch.randn(3, 4), torch.randn(9, 4)
+    q = np.arange(1, 10) / 45
+    item_idx = np.array([8, 2, 8, 8, 5, 2])
+    drawn = Negatives(item_idx, np.log(q[item_idx]).astype(np.float32))
+    merged = _merged(drawn, corrected=corrected)
+    assert merged.item_idx.tolist() == [2, 5, 8]
+    log_q = torch.from_numpy(drawn.log_q) if corrected else None
+    apart = sampled_softmax(query, positive, items[item_idx], negative_log_q=log_q)
+    once = sampled_softmax(query, positive, items[merged.item_idx], negative_log_q=torch.from_numpy(merged.log_q))
+    assert once.item() == pytest.approx(apart.item(), rel=1e-5)
 
 
 @pytest.mark.parametrize("loss", ["sampled_softmax", "in_batch", "bce", "bpr"])

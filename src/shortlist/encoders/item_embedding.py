@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +16,8 @@ from shortlist.data.features import FeatureTable, NumberColumn, TagsColumn, Vect
 from shortlist.data.ragged import Ragged
 
 INIT_STD = 0.05
-_DENSE_CELLS = 20_000_000  # items × feature values up to which one dense product beats gathering: 80 MB
+_DENSE_CELLS = 20_000_000  # items × feature values a dense matrix has at most: 80 MB
+_DENSE_TIMES = 8  # it has at most so many cells for each that is not 0: beyond, the sparse product is faster
 
 
 class ItemEmbedding(nn.Module):
@@ -31,9 +34,8 @@ class ItemEmbedding(nn.Module):
         ids: whether items have free vectors; without, an item is nothing but its features, and a new one is like any other.
     """
 
-    codes: Tensor
-    offsets: Tensor
-    weights: Tensor
+    by_item: Tensor
+    by_value: Tensor
     matrix: Tensor
 
     def __init__(
@@ -55,14 +57,15 @@ class ItemEmbedding(nn.Module):
             return
         bags, num_values = _bags(num_items, specs, features)
         self.values = nn.Parameter(torch.randn(num_values, dim) * INIT_STD)
-        self.is_dense = num_items * num_values <= _DENSE_CELLS
+        self.is_dense = num_items * num_values <= min(_DENSE_CELLS, _DENSE_TIMES * len(bags[1]))
         if self.is_dense:
             matrix = np.zeros((num_items, num_values), dtype=np.float32)
             np.add.at(matrix, (bags[0].row_of_value, bags[0].values), bags[1])
             self.register_buffer("matrix", torch.from_numpy(matrix), persistent=False)
             return
-        for name, array in (("codes", bags[0].values), ("offsets", bags[0].offsets[:-1]), ("weights", bags[1])):
-            self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(array)), persistent=False)
+        rows, columns = _compressed(bags[0].row_of_value, bags[0].values, bags[1], (num_items, num_values))
+        self.register_buffer("by_item", rows, persistent=False)
+        self.register_buffer("by_value", columns, persistent=False)
 
     def forward(self) -> Tensor:
         """[N, D]."""
@@ -70,9 +73,45 @@ class ItemEmbedding(nn.Module):
             return self.free
         if self.is_dense:
             return torch.addmm(self.free, self.matrix, self.values)
-        return self.free + nn.functional.embedding_bag(
-            self.codes, self.values, self.offsets, mode="sum", per_sample_weights=self.weights
-        )
+        return self.free + _SparseProduct.apply(self.by_item, self.by_value, self.values)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class _SparseProduct(torch.autograd.Function):
+    """Matrix · values; the gradient needs the transpose, which is kept in compressed rows, too."""
+
+    @staticmethod
+    def forward(ctx: Any, matrix: Tensor, transposed: Tensor, values: Tensor) -> Tensor:
+        ctx.save_for_backward(transposed)
+        return matrix @ values
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, None, Tensor]:
+        (transposed,) = ctx.saved_tensors
+        return None, None, transposed @ gradient
+
+
+def _compressed(
+    rows: NDArray[np.int64], columns: NDArray[np.int64], weights: NDArray[np.float32], shape: tuple[int, int]
+) -> tuple[Tensor, Tensor]:
+    """A sparse matrix and its transpose, both in compressed rows. Hashed values of an item that share a code are added up."""
+    from scipy.sparse import coo_array
+
+    found = []
+    for matrix in (coo_array((weights, (rows, columns)), shape), coo_array((weights, (columns, rows)), shape[::-1])):
+        compressed = matrix.tocsr()
+        compressed.sum_duplicates()
+        with warnings.catch_warnings():  # PyTorch says once that its compressed rows are new
+            warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta", UserWarning)
+            found.append(
+                torch.sparse_csr_tensor(
+                    torch.from_numpy(compressed.indptr.astype(np.int64)),
+                    torch.from_numpy(compressed.indices.astype(np.int64)),
+                    torch.from_numpy(compressed.data),
+                    size=compressed.shape,
+                    check_invariants=True,
+                )
+            )
+    return found[0], found[1]
 
 
 def num_values(spec: FeatureSpec) -> int:

@@ -72,7 +72,9 @@ class QueryNetwork(nn.Module):
         longest: Tensor = views[:, self.history.longest]
         if self.settings.history_alone:
             return longest
-        if at_positions:
+        if self.training and not inputs["disliked"].any():  # a table without gradient costs the optimizer nothing
+            disliked = torch.zeros_like(longest)[:, None]
+        elif at_positions:
             disliked = self.disliked_history.between(inputs["disliked_span"], inputs["disliked"], self.disliked_items)
         else:
             disliked = self.disliked_history(inputs["disliked"], self.disliked_items)

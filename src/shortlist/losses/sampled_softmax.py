@@ -16,6 +16,7 @@ def sampled_softmax(
     positive: Tensor,
     negative: Tensor,
     *,
+    rows: Tensor | None = None,
     positive_bias: Tensor | None = None,
     negative_bias: Tensor | None = None,
     positive_log_q: Tensor | None = None,
@@ -39,25 +40,28 @@ def sampled_softmax(
 
     Args:
         query: [B, D].
-        positive: [B, D] vectors of the positives.
+        positive: [T, D] vectors of the positives; T is B unless ``rows`` says otherwise.
         negative: [S, D] vectors all queries share, or [B, S, D].
-        positive_bias: [B].
+        rows: [T] the query of each positive, where queries have several: all of a query's positives meet the same
+            negatives, whose sum is formed once.
+        positive_bias: [T].
         negative_bias: [S] or [B, S].
-        positive_log_q: [B] natural logarithm of the probability that one draw gives this item.
+        positive_log_q: [T] natural logarithm of the probability that one draw gives this item.
         negative_log_q: [S] or [B, S], the same of the negatives. Without either nothing is corrected, which is the
             usual form for uniform negatives: one constant everywhere cancels.
         positive_idx, negative_idx: [B] and [S] or [B, S] item rows: a negative that equals its row's positive, an
-            accidental hit, is absent.
-        absent: [B, S] bool, further negatives to leave out; ``hits.owned`` makes it of what the queries have already.
+            accidental hit, is absent. Not with ``rows``.
+        absent: [B, S] bool, further negatives to leave out; ``hits.owned`` makes it of what the queries have already,
+            and with ``rows`` of their positives, too.
         temperature: divides the scores, before log q is subtracted; > 0.
-        weights: [B] of the examples in the mean.
+        weights: [T] of the positives in the mean.
 
     Returns:
         Scalar. What is absent has logit −inf and neither probability nor gradient; a row whose negatives are all absent
         has loss 0.
 
     Raises:
-        ValueError: a positive's log q without the negatives'; one kind of ids without the other; shapes.
+        ValueError: a positive's log q without the negatives'; one kind of ids without the other, or with rows; shapes.
 
     >>> query, positive, negative = torch.ones(1, 2), torch.ones(1, 2), torch.zeros(3, 2)
     >>> round(sampled_softmax(query, positive, negative).item(), 4)  # log (1 + 3 e⁻²)
@@ -69,23 +73,37 @@ def sampled_softmax(
         raise ValueError("positive_log_q is given without negative_log_q: correct the negatives too, or nothing")
     if (positive_idx is None) != (negative_idx is None):
         raise ValueError("positive_idx and negative_idx come together: an accidental hit is where they are equal")
-    if positive.shape != query.shape:
-        raise ValueError(f"query is {list(query.shape)} and positive {list(positive.shape)}; both must be [B, D]")
-    own = _score((query * positive).sum(dim=1), positive_bias, temperature)
-    product = query @ negative.T if negative.ndim == 2 else torch.einsum("bd,bsd->bs", query, negative)
-    others = _score(product, negative_bias, temperature)
+    if rows is not None and positive_idx is not None:
+        raise ValueError("rows and positive_idx: which negatives are positives of their query, absent has to say")
+    asking = query if rows is None else query[rows]
+    if positive.shape != asking.shape:
+        raise ValueError(f"query is {list(asking.shape)} and positive {list(positive.shape)}; both must be [B, D]")
+    others = query @ negative.T if negative.ndim == 2 else torch.einsum("bd,bsd->bs", query, negative)
     count = math.log(others.shape[1]) if others.shape[1] else 0.0
-    if positive_log_q is not None:
-        own = own - (positive_log_q + count)
-    if negative_log_q is not None:
-        others = others - (negative_log_q + count)
+    own = _logits((asking * positive).sum(dim=1), positive_bias, positive_log_q, count, temperature)
+    others = _logits(others, negative_bias, negative_log_q, count, temperature)
     if positive_idx is not None and negative_idx is not None:
-        others = others.masked_fill(accidental_hits(positive_idx, negative_idx), -torch.inf)
-    if absent is not None:
-        others = others.masked_fill(absent, -torch.inf)
-    loss = torch.cat([own[:, None], others], dim=1).logsumexp(dim=1) - own  # the positive is there: never all −inf
-    return weighted_mean(loss, weights)
+        hits = accidental_hits(positive_idx, negative_idx)
+        absent = hits if absent is None else absent | hits
+    against = _log_sum_exp(others, absent)
+    return weighted_mean(torch.logaddexp(own, against if rows is None else against[rows]) - own, weights)
 
 
-def _score(product: Tensor, bias: Tensor | None, temperature: float) -> Tensor:
-    return (product if bias is None else product + bias) / temperature
+def _logits(product: Tensor, bias: Tensor | None, log_q: Tensor | None, count: float, temperature: float) -> Tensor:
+    """(product + bias) / temperature − log q − count, in few passes over the product."""
+    logits = product if temperature == 1 else product / temperature
+    shift = None if bias is None else bias / temperature
+    if log_q is not None:
+        shift = -(log_q + count) if shift is None else shift - (log_q + count)
+    return logits if shift is None else logits + shift
+
+
+def _log_sum_exp(logits: Tensor, absent: Tensor | None) -> Tensor:
+    """[B] over what is not absent of [B, S]; −inf without gradient where nothing is left."""
+    if not logits.shape[1]:
+        return logits.new_full((len(logits),), -torch.inf)
+    found = logits if absent is None else logits.masked_fill(absent, -torch.inf)
+    empty = found.detach().amax(dim=1) == -torch.inf
+    if empty.any():  # the gradient of log 0 is no number
+        found = found.masked_fill(empty[:, None], 0)
+    return found.logsumexp(dim=1).masked_fill(empty, -torch.inf)

@@ -63,8 +63,12 @@ class NetworkRetriever(nn.Module, ABC):
         return self.query(inputs, self.history_table() if history_table is None else history_table)  # type: ignore[no-any-return]
 
     @abstractmethod
-    def softmax_layer(self) -> tuple[Tensor, Tensor]:
-        """Weights [N, D] and bias [N] of the training softmax: logits = ψ · weightsᵀ + bias."""
+    def softmax_layer(self, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Weights [N, D] and bias [N] of the training softmax: logits = ψ · weightsᵀ + bias.
+
+        Args:
+            rows: [S] the items wanted; None: all.
+        """
 
     @abstractmethod
     def encode_items(self) -> NDArray[np.float32]:

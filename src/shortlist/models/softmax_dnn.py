@@ -61,9 +61,11 @@ class SoftmaxDNN(NetworkRetriever):
         share = (item_counts + 1.0) / (item_counts.sum() + num_items)
         self.item_bias = nn.Parameter(torch.tensor(np.log(share) - np.log(share).mean(), dtype=torch.float32))
 
-    def softmax_layer(self) -> tuple[Tensor, Tensor]:
-        """V [N, D] and the item bias [N]."""
-        return self.items(), self.item_bias
+    def softmax_layer(self, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """V [N, D] and the item bias [N], or those rows of them."""
+        if rows is None:
+            return self.items(), self.item_bias
+        return nn.functional.embedding(rows, self.items()), self.item_bias[rows]
 
     def encode_items(self) -> NDArray[np.float32]:
         """[N, D + 1]: V, and the bias.

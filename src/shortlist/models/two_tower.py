@@ -72,9 +72,9 @@ class TwoTower(NetworkRetriever):
         nn.init.zeros_(self.item_hidden[-1].weight)  # type: ignore[arg-type]  # φ starts as e
         self.register_buffer("item_counts", torch.from_numpy(np.asarray(item_counts, dtype=np.float32)))
 
-    def items(self) -> Tensor:
-        """φ [N, D]."""
-        base = self.item_base()
+    def items(self, rows: Tensor | None = None) -> Tensor:
+        """φ [N, D], or of some items: the hidden layers see no others."""
+        base = self.item_base() if rows is None else nn.functional.embedding(rows, self.item_base())
         vectors = base + self.item_hidden(base)
         return nn.functional.normalize(vectors, dim=1) if self.settings.similarity == "cosine" else vectors
 
@@ -83,19 +83,20 @@ class TwoTower(NetworkRetriever):
         vectors = super().forward(inputs, history_table)
         return nn.functional.normalize(vectors, dim=1) if self.settings.similarity == "cosine" else vectors
 
-    def softmax_layer(self) -> tuple[Tensor, Tensor]:
-        """Weights [N, D] and bias [N] of the training softmax: logits = ψ · weightsᵀ + bias.
+    def softmax_layer(self, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Weights [N, D] and bias [N] of the training softmax: logits = ψ · weightsᵀ + bias; or those rows of them.
 
         ``popularity_debiasing`` adds that share of log popularity here and not when serving (logit adjustment, Menon et
         al., ICLR 2021): what popularity explains, the towers need not.
         """
-        settings, vectors = self.settings, self.items()
+        settings, vectors = self.settings, self.items(rows)
+        counts = self.item_counts if rows is None else self.item_counts[rows]
         temperature = settings.temperature or _TEMPERATURE[settings.similarity]
-        bias = settings.popularity_debiasing * torch.log(self.item_counts.clamp(min=1))
+        bias = settings.popularity_debiasing * torch.log(counts.clamp(min=1))
         weights = vectors / temperature
         if settings.similarity == "euclidean":
             weights, bias = 2 * weights, bias - vectors.square().sum(dim=1) / temperature
-        return weights, bias.masked_fill(self.item_counts == 0, -torch.inf)
+        return weights, bias.masked_fill(counts == 0, -torch.inf)
 
     def encode_items(self) -> NDArray[np.float32]:
         """[N, D]; with the folded −‖φ‖² where the distance is Euclidean."""

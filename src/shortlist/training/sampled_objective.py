@@ -24,7 +24,9 @@ class SampledObjective:
 
     ``sampled_softmax`` and ``in_batch`` take negatives that all queries of a batch share, corrected by log q; ``bce``,
     ``bpr`` and ``contrastive`` take some of each query's own, none of which it has. In-batch negatives are the batch's
-    own targets, mixed with uniform ones where ``num_negatives`` says so.
+    own targets, mixed with uniform ones where ``num_negatives`` says so. The target itself is not corrected: it is there
+    for certain, however rare, so that the loss is an estimate of the whole corpus's softmax (unlike Yi et al. 2019, who
+    divide it by its own q, too, and so leave rare targets almost without gradient).
 
     Args:
         model: gives query vectors and the weights and bias of the logits.
@@ -66,11 +68,11 @@ class SampledObjective:
         targets, model = batch.targets, self.model
         rows = self._tensor(targets.row_of_value)
         weights = self._tensor(batch.weights(self.settings.target_weight))
-        items = self._tensor(targets.values.astype(np.int64))
-        query, (vectors, bias) = model(model.inputs(batch.queries)), model.softmax_layer()
+        query = model(model.inputs(batch.queries))
         own = targets.concat_rows(batch.seen) if self.remove_seen else targets
         if self.settings.loss in ("sampled_softmax", "in_batch"):
-            return self._softmax(query, vectors, bias, rows, items, weights, targets, own)
+            return self._softmax(query, rows, weights, targets, own)
+        (vectors, bias), items = model.softmax_layer(), self._tensor(targets.values.astype(np.int64))
         drawn = self.sampler.per_query(own, self.settings.num_negatives, self.rng)
         negatives = self._tensor(drawn.item_idx)
         if self.settings.loss == "contrastive":
@@ -87,34 +89,22 @@ class SampledObjective:
         function = binary_cross_entropy if self.settings.loss == "bce" else bpr
         return function(positive, negative, weights=weights)
 
-    def _softmax(
-        self,
-        query: Tensor,
-        vectors: Tensor,
-        bias: Tensor,
-        rows: Tensor,
-        items: Tensor,
-        weights: Tensor,
-        targets: Ragged,
-        own: Ragged,
-    ) -> Tensor:
-        drawn = self._shared(targets.values)
-        negatives, log_q = self._tensor(drawn.item_idx), self._tensor(drawn.log_q)
+    def _softmax(self, query: Tensor, rows: Tensor, weights: Tensor, targets: Ragged, own: Ragged) -> Tensor:
+        drawn = _merged(self._shared(targets.values), corrected=self.settings.log_q)
+        items, negatives = self._tensor(targets.values.astype(np.int64)), self._tensor(drawn.item_idx)
         pairs = self._tensor(own.row_of_value), self._tensor(own.values.astype(np.int64))
-        corrected = self.settings.log_q
-        in_batch = self.settings.loss == "in_batch"
+        # looked up together: the gradient of each look-up is a table as large as the corpus
+        vectors, bias = self.model.softmax_layer(torch.cat([items, negatives]))
+        num = len(items)
         return sampled_softmax(
-            query[rows],
-            vectors[items],
-            vectors[negatives],
-            positive_bias=bias[items],
-            negative_bias=bias[negatives],
-            # a batch's own targets come as often as items are taken, the positive among them (Yi et al. 2019)
-            positive_log_q=log_q[: len(items)] if corrected and in_batch else None,
-            negative_log_q=log_q if corrected else None,
-            positive_idx=items,
-            negative_idx=negatives,
-            absent=owned(*pairs, negatives, len(query))[rows],
+            query,
+            vectors[:num],
+            vectors[num:],
+            rows=rows,
+            positive_bias=bias[:num],
+            negative_bias=bias[num:],
+            negative_log_q=self._tensor(drawn.log_q),
+            absent=owned(*pairs, negatives, len(query)),
             weights=weights,
         )
 
@@ -129,3 +119,18 @@ class SampledObjective:
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.model.device)
+
+
+def _merged(drawn: Negatives, *, corrected: bool) -> Negatives:
+    """Every drawn item once, with the log q that gives the sum of the sample: m draws of one item weigh m / (q · S).
+
+    A batch holds the popular items many times: its logits are formed once an item, not once a draw.
+
+    >>> twice = Negatives(np.array([7, 3, 7]), np.log([0.5, 0.25, 0.5]))
+    >>> once = _merged(twice, corrected=True)
+    >>> once.item_idx.tolist(), (1 / (2 * np.exp(once.log_q, dtype=float))).round(3).tolist()  # 1 / (0.25 · 3) and 2 / (0.5 · 3)
+    ([3, 7], [1.333, 1.333])
+    """
+    item_idx, first, times = np.unique(drawn.item_idx, return_index=True, return_counts=True)
+    expected = drawn.log_q[first] + np.log(max(len(drawn.item_idx), 1)) if corrected else 0.0
+    return Negatives(item_idx, (expected - np.log(times) - np.log(max(len(item_idx), 1))).astype(np.float32))

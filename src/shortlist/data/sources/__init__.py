@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shortlist.data.sources import movielens, published_splits
+from shortlist.data.sources import globo, movielens, published_splits
 from shortlist.errors import DataError, did_you_mean
 
 
@@ -55,6 +55,8 @@ _COLUMNS = {
     "title": "title",
 }
 _PEOPLE = {name: {"kind": "category"} for name in ("age_group", "gender", "occupation")}
+_MOMENT = {name: {"kind": "category"} for name in ("environment", "device", "os", "country", "region", "referrer")}
+_ID_RANGES = {name: {"kind": "category"} for name in ("id_range", "id_subrange")}
 _MOVIELENS = "non-commercial; no redistribution without separate permission (GroupLens)"
 
 KNOWN: Mapping[str, KnownDataset] = {
@@ -103,6 +105,19 @@ KNOWN: Mapping[str, KnownDataset] = {
             files=("train.txt.gz", "test.txt.gz"),
             settings={"split": {"method": "files", "stratify": "user"}},
             tables=published_splits.gowalla_lightgcn,
+        ),
+        KnownDataset(
+            name="globo-clicks",
+            title="Globo.com: 2,988,181 news clicks of 322,897 people on 46,033 articles, with device, place and referrer",
+            licence="academic use only, not commercial; no redistribution (Globo.com)",
+            files=("clicks.parquet",),
+            settings={
+                "data": {"columns": {"timestamp": "timestamp"}},
+                "features": {"context": _MOMENT, "item": _ID_RANGES},
+                # news die within a day: a twentieth of the sixteen days each is about the last day and the one before
+                "split": {"method": "by_time", "valid_fraction": 0.05, "test_fraction": 0.05},
+            },
+            tables=globo.globo_clicks,
         ),
     )
 }
