@@ -11,7 +11,7 @@ from shortlist.data.sources.movielens import Tables
 _CLICKS = (
     "select user_id, click_article_id as item_id, click_timestamp as timestamp, click_environment as environment, "
     "click_deviceGroup as device, click_os as os, click_country as country, click_region as region, "
-    'click_referrer_type as "referrer" '
+    "click_referrer_type as referrer "
     "from read_parquet(?) order by click_timestamp, user_id, click_article_id"
 )
 _ARTICLES = (
