@@ -60,7 +60,7 @@ STAGES: Mapping[str, Sequence[Stage]] = {
             regularization=(0.003, 0.006, 0.01, 0.02, 0.03),
             unobserved_weight=(0.03, 0.1, 0.3, 1.0),
         ),
-        lambda found: [{**found, "embedding_dim": value} for value in (64, 256, 512)],
+        lambda found: [{**found, "embedding_dim": value} for value in (64, 256, 512, 1024)],
         lambda found: [
             {**found, name: found[name] * factor}
             for name in ("regularization", "unobserved_weight")
@@ -74,7 +74,7 @@ RETRIEVER: Chosen = {
     "target": "multi_hot",
     "target_share": 0.2,
     "target_weight": "item",
-    "embedding_dim": 512,
+    "embedding_dim": 1024,
     "history_alone": True,
     "tied": True,
     "history_windows": (4000,),  # all of a person's films
@@ -90,7 +90,7 @@ SEARCHED: Sequence[Chosen] = (
     {"history_exponent": 0.6, "weight_decay": 0.3},
     {"history_dropout": 0.3},
     {"weight_decay": 0.0},
-    {"embedding_dim": 256},
+    {"embedding_dim": 512},
     {"history_alone": False, "hidden_dims": ()},
     {"history_alone": False, "hidden_dims": (512,)},
 )
