@@ -200,6 +200,8 @@ def difference(rows: Mapping[str, Sequence[Row]], name: str, part: str) -> str:
         return ""
     mine, full = (np.mean([one.values[part][:, 0] for one in rows[one]], axis=0) for one in (name, "full softmax"))
     found, of = compare(mine, full), float(np.nanmean(full))
+    if of == 0:
+        return ""
     return f"{found.difference / of:+.1%} ({found.low / of:+.1%} to {found.high / of:+.1%})"
 
 
