@@ -116,6 +116,19 @@ def test_the_same_generator_draws_the_same_negatives(world: Dataset) -> None:
     assert values[0] != values[2]
 
 
+def test_hard_negatives_are_the_ones_the_model_ranks_high(world: Dataset) -> None:
+    """The first loss of a pairwise training is larger the harder its negatives; of a cache it grows as it fills."""
+    losses: dict[str, list[float]] = {}
+    for kind in ("none", "pool", "cache"):
+        model, examples, settings, counts = setting(world, loss="bpr", num_negatives=2, hard_negatives=kind)
+        model.item_bias.data = torch.linspace(-2, 2, world.num_items)
+        objective = SampledObjective(model, examples, settings, counts, remove_seen=True)
+        batch = next(iter(objective.epoch(64, np.random.default_rng(1))))
+        losses[kind] = [objective.loss(batch).item() for _ in range(4)]
+    assert min(losses["pool"]) > max(losses["none"])
+    assert losses["cache"][-1] > max(losses["none"])
+
+
 def test_contrastive_without_the_cosine_is_refused(world: Dataset) -> None:
     model, examples, settings, counts = setting(world, loss="contrastive")
     with pytest.raises(SettingsError, match=r'loss = "contrastive" compares by the cosine: set model = "two_tower"'):

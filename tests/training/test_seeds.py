@@ -19,6 +19,13 @@ MODELS: dict[str, dict[str, Any]] = {
     "softmax_dnn by transformer": {"model": "softmax_dnn", "embedding_dim": 8, "history": "transformer"},
     "softmax_dnn on bags": {"model": "softmax_dnn", "embedding_dim": 8, "target": "multi_hot"},
     "softmax_dnn, pairwise": {"model": "softmax_dnn", "embedding_dim": 8, "loss": "bpr", "num_negatives": 4},
+    "softmax_dnn, cached": {
+        "model": "softmax_dnn",
+        "embedding_dim": 8,
+        "loss": "bce",
+        "num_negatives": 4,
+        "hard_negatives": "cache",
+    },
     "two_tower": {"model": "two_tower", "embedding_dim": 8, "item_hidden_dims": [8]},
     "two_tower, sampled": {"model": "two_tower", "embedding_dim": 8, "loss": "in_batch", "num_negatives": 8},
     "mf": {"model": "mf", "embedding_dim": 8},

@@ -141,6 +141,11 @@ class NetworkSettings(Table):
     negatives_power: Annotated[float, Field(ge=0)] = Field(
         0.75, description="popularity: that power; 1 draws items as often as they are taken"
     )
+    hard_negatives: Literal["none", "pool", "cache"] = Field(
+        "none",
+        description="bce, bpr, contrastive: take them as they are drawn; of eight times as many the highest-scored; or from what "
+        "was highest-scored for this person so far",
+    )
     num_negatives: Annotated[int, Field(ge=0)] = Field(
         256,
         description="sampled_softmax: shared by a batch; in_batch: uniform ones beside the batch's own (0: none); bce, bpr, "
@@ -164,6 +169,15 @@ class NetworkSettings(Table):
     history_dropout: Annotated[Fraction, Range(0, 0.7)] = Field(
         0.5, description="share of history items dropped while training"
     )
+
+    @model_validator(mode="after")
+    def _loss_fits(self) -> Self:
+        if self.hard_negatives != "none" and self.loss not in ("bce", "bpr", "contrastive"):
+            raise ValueError(
+                f'hard_negatives = "{self.hard_negatives}" are of each query, and loss = "{self.loss}" has none of its own; set '
+                'loss = "bpr", "bce" or "contrastive", or hard_negatives = "none"'
+            )
+        return self
 
     @model_validator(mode="after")
     def _history_fits(self) -> Self:

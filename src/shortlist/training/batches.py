@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +25,14 @@ class TrainingBatch:
         queries: histories strictly before the first target's time.
         targets: item indices, at least one a query.
         seen: items each query had taken before its first target.
+        user_idx: [B] whose queries they are; for what is kept of each user from batch to batch, no model is told.
         value_weights: of the targets, aligned with ``targets.values``; None: all alike.
     """
 
     queries: QueryBatch | SequenceQueries
     targets: Ragged
     seen: Ragged
+    user_idx: NDArray[Any]
     value_weights: NDArray[np.float32] | None = None
 
     def weights(self, alike: Literal["query", "item"] = "query") -> NDArray[np.float32]:
@@ -53,6 +55,7 @@ class TrainingBatch:
 class Examples(Protocol):
     """Where batches come from."""
 
+    train: Interactions
     has_repeats: bool
     """Whether a user took an item twice."""
 
@@ -134,6 +137,7 @@ class TrainingExamples:
             queries=queries,
             targets=Ragged(train.item_idx[targets.values], targets.offsets),
             seen=slices(train.item_idx, begin, rows),
+            user_idx=user,
             value_weights=None if self.value_weights is None else self.value_weights[targets.values],
         )
 
@@ -196,7 +200,7 @@ class BagExamples:
             features |= take_rows(train.context, np.full(len(chosen), -1))  # a bag has no moment
             queries = QueryBatch(liked.take(chosen), disliked.take(chosen), features)
             mine = None if weights is None else weights.take(chosen).values
-            yield TrainingBatch(queries, targets.take(chosen), rest.take(chosen), mine)
+            yield TrainingBatch(queries, targets.take(chosen), rest.take(chosen), chosen, mine)
 
     def _draw_targets(self, rng: np.random.Generator) -> NDArray[np.bool_]:
         """[n] the rows that are targets this time."""

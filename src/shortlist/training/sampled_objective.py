@@ -14,9 +14,11 @@ from shortlist.data.ragged import Ragged
 from shortlist.errors import SettingsError
 from shortlist.losses import binary_cross_entropy, bpr, cosine_contrastive, owned, sampled_softmax
 from shortlist.models.network import NetworkRetriever
-from shortlist.negatives import InBatch, Mixed, Negatives, Popularity, Uniform
+from shortlist.negatives import HardCache, InBatch, Mixed, Negatives, Popularity, Uniform, hardest
 from shortlist.settings import NetworkSettings
 from shortlist.training.batches import Examples, TrainingBatch
+
+_POOL = 8  # items scored for each that is kept, where hard negatives are wanted
 
 
 class SampledObjective:
@@ -56,11 +58,18 @@ class SampledObjective:
         self.rng = np.random.default_rng(0)
         popular = settings.negatives == "popularity"
         self.sampler = Popularity(counts, settings.negatives_power) if popular else Uniform(len(counts))
+        self.cache: HardCache | None = None
         self.in_batch = InBatch(counts) if settings.num_negatives == 0 else Mixed(counts, settings.num_negatives)
 
     def epoch(self, batch_size: int, rng: np.random.Generator) -> Iterator[TrainingBatch]:
-        """The batches of one epoch; the same generator draws their negatives."""
+        """The batches of one epoch; the same generator draws their negatives.
+
+        Hard ones are kept for an epoch, so that a run that was interrupted between two goes on as if it had not been.
+        """
         self.rng = rng
+        if self.settings.hard_negatives == "cache":
+            number = self.settings.num_negatives
+            self.cache = HardCache(self.sampler, self.examples.train.num_users, 2 * number, _POOL * number)
         return self.examples.epoch(batch_size, rng)
 
     def loss(self, batch: TrainingBatch) -> Tensor:
@@ -73,8 +82,7 @@ class SampledObjective:
         if self.settings.loss in ("sampled_softmax", "in_batch"):
             return self._softmax(query, rows, weights, targets, own)
         (vectors, bias), items = model.softmax_layer(), self._tensor(targets.values.astype(np.int64))
-        drawn = self.sampler.per_query(own, self.settings.num_negatives, self.rng)
-        negatives = self._tensor(drawn.item_idx)
+        negatives = self._tensor(self._of_each_query(batch.user_idx, own, query, vectors, bias))
         if self.settings.loss == "contrastive":
             return cosine_contrastive(
                 query[rows],
@@ -88,6 +96,25 @@ class SampledObjective:
         negative = (torch.einsum("bd,bsd->bs", query, vectors[negatives]) + bias[negatives])[rows]
         function = binary_cross_entropy if self.settings.loss == "bce" else bpr
         return function(positive, negative, weights=weights)
+
+    def _of_each_query(
+        self, user_idx: NDArray[Any], own: Ragged, query: Tensor, vectors: Tensor, bias: Tensor
+    ) -> NDArray[np.int64]:
+        """[B, S] items of the corpus that the queries do not have, scored by the model as it is where hard ones are wanted."""
+        number = self.settings.num_negatives
+
+        def score(item_idx: NDArray[np.int64]) -> NDArray[Any]:
+            items = self._tensor(item_idx)
+            with torch.no_grad():
+                return (torch.einsum("bd,bsd->bs", query, vectors[items]) + bias[items]).cpu().numpy()
+
+        if self.settings.hard_negatives == "pool":
+            pool = self.sampler.per_query(own, _POOL * number, self.rng)
+            return hardest(pool, score(pool.item_idx), number).item_idx
+        if self.cache is not None:
+            self.cache.refresh(user_idx, own, score, self.rng)
+            return self.cache.per_query(user_idx, own, number, self.rng).item_idx
+        return self.sampler.per_query(own, number, self.rng).item_idx
 
     def _softmax(self, query: Tensor, rows: Tensor, weights: Tensor, targets: Ragged, own: Ragged) -> Tensor:
         drawn = _merged(self._shared(targets.values), corrected=self.settings.log_q)

@@ -119,6 +119,7 @@ class TrainingSequences:
             queries=queries,
             targets=Ragged(self.train.item_idx[targets.values], targets.offsets),
             seen=slices(self.train.item_idx, user_begin, rows),
+            user_idx=user,
             value_weights=None if self.value_weights is None else self.value_weights[targets.values],
         )
 
