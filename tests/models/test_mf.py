@@ -66,13 +66,16 @@ def test_fold_in_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_fold_in_is_what_a_dense_solver_says() -> None:
-    """Histories shorter and longer than the vectors take different roads to the same answer."""
+    """Histories shorter and longer than the vectors, many and few, take different roads to the same answer."""
     rng, dim = np.random.default_rng(0), 16
     items = rng.normal(0, 0.3, (60, dim)).astype(np.float32)
     items[:, 0] = 0  # α0 HᵀH has no inverse
     log = Ragged.from_rows([rng.permutation(60)[:length] for length in (1, 2, 15, 16, 17, 40, 60, 3, 0)])
     settings = MFSettings(embedding_dim=dim, regularization=0.002, unobserved_weight=0.1)
-    found = MatrixFactorization(items, settings).fold_in(log)
+    model = MatrixFactorization(items, settings)
+    found = model.fold_in(log)
+    one_by_one = [model.fold_in(log.take(np.array([row]))) for row in range(len(log))]
+    np.testing.assert_allclose(np.concatenate(one_by_one), found, rtol=1e-4, atol=1e-6)
     for row, vector in enumerate(found):
         v, h = items[log.row(row)].astype(np.float64), items.astype(np.float64)
         ridge = 0.002 * (len(v) + 0.1 * 60)

@@ -120,12 +120,18 @@ class MatrixFactorization:
         order = order[int(np.searchsorted(lengths[order], 1)) :]  # empty histories stay zero
         batch = np.cumsum(np.maximum(lengths[order], dim) * dim) // _FOLD_IN_CELLS
         batch += np.log2(lengths[order]).astype(np.int64)  # nobody is padded to twice the length
+        # for many histories all items are rotated once, for few those that are in them
+        rotated = self.item_vectors @ self._rotation if len(histories.values) > num_items else None
         for rows in np.split(order, np.flatnonzero(np.diff(batch)) + 1) if len(order) else []:
             items = histories.take(rows).padded(int(lengths[rows[-1]]), fill=-1)
-            taken = self.item_vectors[items]  # [b, L, d]
+            is_short = items.shape[1] < dim
+            taken = (rotated if is_short and rotated is not None else self.item_vectors)[items]  # [b, L, d]
             taken[items < 0] = 0
             ridge = _ridge(lengths[rows], num_items, self.settings)[:, None]
-            out[rows] = (self._solve_short if items.shape[1] < dim else self._solve)(taken, ridge)
+            if is_short:
+                out[rows] = self._solve_short(taken if rotated is not None else taken @ self._rotation, ridge)
+            else:
+                out[rows] = self._solve(taken, ridge)
         return out
 
     def _solve(self, taken: NDArray[np.float32], ridge: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -136,16 +142,16 @@ class MatrixFactorization:
         answer: NDArray[np.float32] = np.linalg.solve(left, taken.sum(axis=1)[:, :, None])[:, :, 0]
         return answer
 
-    def _solve_short(self, taken: NDArray[np.float32], ridge: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _solve_short(self, rotated: NDArray[np.float32], ridge: NDArray[np.float32]) -> NDArray[np.float32]:
         """The same by a system of only L equations: with D = α0 HᵀH + λ I it is D⁻¹ Vᵀ (V D⁻¹ Vᵀ + I)⁻¹ 1.
 
-        D is a diagonal in the eigenvectors of HᵀH, and halved between the two sides: S = V D^(−½).
+        V comes rotated into the eigenvectors of HᵀH, where D is a diagonal; it is halved between the two sides: S = V D^(−½).
         """
         scale = 1 / np.sqrt(self._eigenvalues + ridge)  # [b, d]
-        scaled = (taken @ self._rotation) * scale[:, None, :]
-        left, diagonal = scaled @ scaled.transpose(0, 2, 1), np.arange(taken.shape[1])
+        scaled = rotated * scale[:, None, :]
+        left, diagonal = scaled @ scaled.transpose(0, 2, 1), np.arange(rotated.shape[1])
         left[:, diagonal, diagonal] += 1
-        weights = np.linalg.solve(left, np.ones((*taken.shape[:2], 1), dtype=np.float32))
+        weights = np.linalg.solve(left, np.ones((*rotated.shape[:2], 1), dtype=np.float32))
         answer: NDArray[np.float32] = ((scaled * weights).sum(axis=1) * scale) @ self._rotation.T
         return answer
 
