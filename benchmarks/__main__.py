@@ -19,6 +19,9 @@ SCRIPTS = (
     "strong_generalization",
     "gowalla",
     "in_batch_ablation",
+    "sequential",
+    "training_speed",
+    "popularity_pull",
 )
 
 for script in SCRIPTS:
