@@ -115,6 +115,27 @@ def test_tiles_never_hold_all_logits(monkeypatch: pytest.MonkeyPatch, wide: int)
     assert largest.numel == 5000 * 4  # the items' gradient; all logits would be 64 · 5000
 
 
+def test_targets_apart_stand_beside_a_normaliser_without_them(wide: int) -> None:
+    torch.manual_seed(0)
+    made = [torch.randn(3, 4), torch.randn(7, 4), torch.randn(7)]
+    rows, columns = torch.tensor([0, 0, 1, 2]), torch.tensor([1, 5, 2, 6])
+    weights = torch.tensor([0.25, 0.75, 1.0, 1.0])
+    forbidden = torch.cat([rows * 7 + columns, torch.tensor([14, 3])])
+    results = []
+    for apart in (True, False):
+        leaves = [tensor.clone().requires_grad_() for tensor in made]
+        if apart:
+            loss = full_softmax(*leaves, rows, columns, weights, forbidden, targets_apart=True, wide=wide)
+        else:
+            logits = leaves[0] @ leaves[1].T + leaves[2]
+            normaliser = logits.reshape(-1).index_fill(0, forbidden, -torch.inf).view(3, 7).logsumexp(dim=1)
+            loss = (weights * (normaliser[rows] - logits[rows, columns])).sum() / 3
+        loss.backward()
+        results.append([loss, *(leaf.grad for leaf in leaves)])
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+
+
 def test_a_second_backward_gives_the_same(wide: int) -> None:
     query = torch.ones(1, 2, requires_grad=True)
     target = torch.tensor([0]), torch.tensor([1]), torch.tensor([1.0])

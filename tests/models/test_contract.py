@@ -55,6 +55,18 @@ MODELS = {
         "history_windows": [1000],
         "history_exponent": 0.7,
     },
+    "two_tower over the graph": {
+        "model": "two_tower",
+        "embedding_dim": 8,
+        "item_hidden_dims": [],
+        "tied": True,
+        "history_alone": True,
+        "history_damping": 0.5,
+        "item_graph": 1,
+        "target": "multi_hot",
+        "target_share": 1.0,
+        "similarity": "cosine",
+    },
     "softmax_dnn, sampled": {
         "model": "softmax_dnn",
         "embedding_dim": 8,

@@ -100,3 +100,14 @@ def test_histories_in_order_hold_what_stands_before(films: Dataset) -> None:
         row = examples.positives[start]
         before = (train.user_idx == train.user_idx[row]) & (np.arange(len(train)) < row)
         assert batch.queries.liked.row(n).tolist() == train.item_idx[before & train.in_history].tolist()
+
+
+def test_a_whole_bag_is_target_and_query_at_once(films: Dataset) -> None:
+    train = split(films, SplitSettings()).train
+    bags = BagExamples(films, train, 1.0)
+    batch = next(iter(bags.epoch(50, np.random.default_rng(0))))
+    for n, user in enumerate(batch.user_idx):
+        mine = train.user_idx == user
+        assert batch.targets.row(n).tolist() == train.item_idx[mine & train.liked].tolist()
+        assert batch.queries.liked.row(n).tolist() == train.item_idx[mine & train.in_history].tolist()
+    assert len(bags) == int(train.liked[np.isin(train.user_idx, bags.users)].sum())

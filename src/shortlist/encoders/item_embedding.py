@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +12,7 @@ from torch import Tensor, nn
 from shortlist.data.feature_spec import FeatureSpec
 from shortlist.data.features import FeatureTable, NumberColumn, TagsColumn, VectorColumn
 from shortlist.data.ragged import Ragged
+from shortlist.encoders.sparse import compressed, sparse_product
 
 INIT_STD = 0.05
 _DENSE_CELLS = 20_000_000  # items × feature values a dense matrix has at most: 80 MB
@@ -63,7 +62,7 @@ class ItemEmbedding(nn.Module):
             np.add.at(matrix, (bags[0].row_of_value, bags[0].values), bags[1])
             self.register_buffer("matrix", torch.from_numpy(matrix), persistent=False)
             return
-        rows, columns = _compressed(bags[0].row_of_value, bags[0].values, bags[1], (num_items, num_values))
+        rows, columns = compressed(bags[0].row_of_value, bags[0].values, bags[1], (num_items, num_values))
         self.register_buffer("by_item", rows, persistent=False)
         self.register_buffer("by_value", columns, persistent=False)
 
@@ -73,45 +72,7 @@ class ItemEmbedding(nn.Module):
             return self.free
         if self.is_dense:
             return torch.addmm(self.free, self.matrix, self.values)
-        return self.free + _SparseProduct.apply(self.by_item, self.by_value, self.values)  # type: ignore[no-any-return, no-untyped-call]
-
-
-class _SparseProduct(torch.autograd.Function):
-    """Matrix · values; the gradient needs the transpose, which is kept in compressed rows, too."""
-
-    @staticmethod
-    def forward(ctx: Any, matrix: Tensor, transposed: Tensor, values: Tensor) -> Tensor:
-        ctx.save_for_backward(transposed)
-        return matrix @ values
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[None, None, Tensor]:
-        (transposed,) = ctx.saved_tensors
-        return None, None, transposed @ gradient
-
-
-def _compressed(
-    rows: NDArray[np.int64], columns: NDArray[np.int64], weights: NDArray[np.float32], shape: tuple[int, int]
-) -> tuple[Tensor, Tensor]:
-    """A sparse matrix and its transpose, both in compressed rows. Hashed values of an item that share a code are added up."""
-    from scipy.sparse import coo_array
-
-    found = []
-    for matrix in (coo_array((weights, (rows, columns)), shape), coo_array((weights, (columns, rows)), shape[::-1])):
-        compressed = matrix.tocsr()
-        compressed.sum_duplicates()
-        with warnings.catch_warnings():  # PyTorch says once that its compressed rows are new
-            warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta", UserWarning)
-            found.append(
-                torch.sparse_csr_tensor(
-                    torch.from_numpy(compressed.indptr.astype(np.int64)),
-                    torch.from_numpy(compressed.indices.astype(np.int64)),
-                    torch.from_numpy(compressed.data),
-                    size=compressed.shape,
-                    check_invariants=True,
-                )
-            )
-    return found[0], found[1]
+        return self.free + sparse_product(self.by_item, self.by_value, self.values)
 
 
 def num_values(spec: FeatureSpec) -> int:

@@ -24,6 +24,7 @@ def full_softmax(
     forbidden: Tensor | None = None,
     *,
     weights: Tensor | None = None,
+    targets_apart: bool = False,
     wide: int = WIDE,
 ) -> Tensor:
     """Cross-entropy of the softmax over the whole corpus against a normalised multi-hot target.
@@ -46,6 +47,9 @@ def full_softmax(
         forbidden: [M] positions b·N + i outside the corpus of query b, such as what it has already: they get no
             probability, so the network need not spend itself on learning not to recommend them. No target among them.
         weights: [B] of the queries in the mean, not all zero; one each by default. Without gradient.
+        targets_apart: whether a forbidden item may be a target: its own logit then stands beside a normaliser over what is
+            allowed, log Σ_allowed exp(s) − s_target (Yeh et al., *Decoupled contrastive learning*, ECCV 2022). So the items
+            somebody took do not push one another down.
         wide: number of items N from which on tiles hold some items of all queries.
 
     Returns:
@@ -64,7 +68,7 @@ def full_softmax(
         share = target_weights * weights[target_rows] / weights.sum()
     road = _SoftmaxByItems if len(items) >= wide else _SoftmaxByQueries
     loss: Tensor = road.apply(  # type: ignore[no-untyped-call]
-        query, items, bias, target_rows, target_items, share.detach(), forbidden
+        query, items, bias, target_rows, target_items, share.detach(), forbidden, targets_apart
     )
     return loss
 
@@ -87,6 +91,7 @@ class _SoftmaxByQueries(torch.autograd.Function):
         targets: Tensor,
         share: Tensor,
         forbidden: Tensor | None,
+        apart: bool,
     ) -> Tensor:
         tiles = QueryTiles(query, items, bias, forbidden)
         mass = _mass(share, rows, len(query))
@@ -104,8 +109,11 @@ class _SoftmaxByQueries(torch.autograd.Function):
             torch.mm(logits, items, out=to_query[piece]).mul_(weight)
             to_items.addmm_(logits.T, query[piece] * weight)
             to_bias.addmv_(logits.T, weight[:, 0])
-        to_query.index_add_(0, rows, items[targets] * share[:, None], alpha=-1)
-        to_items.index_add_(0, targets, query[rows] * share[:, None], alpha=-1)
+        of_target, its_query = items[targets], query[rows]
+        if apart:
+            logit = (its_query * of_target).sum(dim=1) + bias[targets]
+        to_query.index_add_(0, rows, of_target * share[:, None], alpha=-1)
+        to_items.index_add_(0, targets, its_query * share[:, None], alpha=-1)
         to_bias.index_add_(0, targets, share, alpha=-1)
         ctx.save_for_backward(to_query, to_items, to_bias)
         return (share * (normaliser[rows] - logit)).sum()
@@ -113,7 +121,7 @@ class _SoftmaxByQueries(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        return *(one * gradient for one in ctx.saved_tensors), None, None, None, None
+        return *(one * gradient for one in ctx.saved_tensors), None, None, None, None, None
 
 
 class _SoftmaxByItems(torch.autograd.Function):
@@ -129,13 +137,15 @@ class _SoftmaxByItems(torch.autograd.Function):
         targets: Tensor,
         share: Tensor,
         forbidden: Tensor | None,
+        apart: bool,
     ) -> Tensor:
         by_item = None if forbidden is None else item_by_item(forbidden, len(query), len(items))
         tiles = ItemTiles(query, items, bias, by_item)
         normaliser = tiles.log_sum_exp()
         ctx.save_for_backward(query, items, bias, rows, targets, share, by_item, normaliser)
         logits = (query[rows] * items[targets]).sum(dim=1) + bias[targets]
-        logits.masked_fill_(tiles.forbids(rows, targets), -torch.inf)
+        if not apart:
+            logits.masked_fill_(tiles.forbids(rows, targets), -torch.inf)
         return (share * (normaliser[rows] - logits)).sum()
 
     @staticmethod
@@ -155,4 +165,4 @@ class _SoftmaxByItems(torch.autograd.Function):
         to_query.index_add_(0, rows, items[targets] * -share[:, None])
         to_items.index_add_(0, targets, query[rows] * -share[:, None])
         to_bias.index_add_(0, targets, -share)
-        return to_query, to_items, to_bias, None, None, None, None
+        return to_query, to_items, to_bias, None, None, None, None, None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,9 @@ from torch import Tensor, nn
 
 from shortlist.data.feature_spec import FeatureSpec
 from shortlist.data.queries import QueryBatch, SequenceQueries, network_inputs, sequence_inputs
+from shortlist.data.ragged import Ragged
 from shortlist.encoders.item_embedding import ItemEmbedding
+from shortlist.encoders.item_graph import ItemGraph
 from shortlist.encoders.query_network import QueryNetwork
 from shortlist.settings import NetworkSettings
 
@@ -27,7 +30,11 @@ class NetworkRetriever(nn.Module, ABC):
         query_specs: the query's features.
         settings: of the network.
         history_items: embeddings of history items; None where no history is used.
+        item_counts: [N] positives an item has in training.
+        taken: items of every user in training, for ``item_graph``.
     """
+
+    history_weights: Tensor
 
     name: str
     has_item_bias: bool
@@ -38,11 +45,16 @@ class NetworkRetriever(nn.Module, ABC):
         query_specs: Sequence[FeatureSpec],
         settings: NetworkSettings,
         history_items: ItemEmbedding | None,
+        item_counts: NDArray[Any],
+        taken: Ragged | None = None,
     ) -> None:
         super().__init__()
         self.query_specs = tuple(query_specs)
         self.query = QueryNetwork(num_items, query_specs, settings)
         self.history_items = history_items
+        self.graph = ItemGraph(taken, num_items, settings.item_graph) if settings.item_graph and taken else None
+        weights = np.maximum(item_counts, 1).astype(np.float32) ** -settings.history_damping
+        self.register_buffer("history_weights", torch.from_numpy(weights)[:, None], persistent=False)
 
     @property
     def max_history(self) -> int:
@@ -51,7 +63,13 @@ class NetworkRetriever(nn.Module, ABC):
 
     def history_table(self) -> Tensor | None:
         """[N + 1, D] embeddings of history items, row 0 pads; it does not depend on the query."""
-        return None if self.history_items is None else nn.functional.pad(self.history_items(), (0, 0, 1, 0))
+        if self.history_items is None:
+            return None
+        return nn.functional.pad(self.smoothed(self.history_items()) * self.history_weights, (0, 0, 1, 0))
+
+    def smoothed(self, vectors: Tensor) -> Tensor:
+        """Item vectors [N, D] over the graph of who took what, where there is one."""
+        return vectors if self.graph is None else self.graph(vectors)
 
     def forward(self, inputs: Mapping[str, Tensor], history_table: Tensor | None = None) -> Tensor:
         """ψ [B, D].

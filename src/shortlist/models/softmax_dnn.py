@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from shortlist.data.feature_spec import FeatureSpec
 from shortlist.data.features import FeatureTable
+from shortlist.data.ragged import Ragged
 from shortlist.encoders.item_embedding import ItemEmbedding
 from shortlist.models.network import NetworkRetriever
 from shortlist.settings import SoftmaxDNNSettings
@@ -34,6 +35,7 @@ class SoftmaxDNN(NetworkRetriever):
         settings: see ``SoftmaxDNNSettings``.
         item_counts: [N] positives an item has in training: the item bias starts at the log of its share.
         item_specs, item_features: the items' features.
+        taken: items of every user in training, for ``item_graph``.
 
     An item that was never in the training data has no vector of its own here, at most its features': see ``TwoTower``.
     """
@@ -49,6 +51,7 @@ class SoftmaxDNN(NetworkRetriever):
         item_counts: NDArray[Any],
         item_specs: Sequence[FeatureSpec] = (),
         item_features: FeatureTable | None = None,
+        taken: Ragged | None = None,
     ) -> None:
         dim = settings.embedding_dim
         specs, features = (item_specs, item_features or {}) if settings.item_features else ((), {})
@@ -56,16 +59,15 @@ class SoftmaxDNN(NetworkRetriever):
         history = None if settings.history == "none" else items if settings.tied else None
         if settings.history != "none" and history is None:
             history = ItemEmbedding(num_items, dim, specs, features)
-        super().__init__(num_items, query_specs, settings, history)
+        super().__init__(num_items, query_specs, settings, history, item_counts, taken)
         self.settings, self.items = settings, items
         share = (item_counts + 1.0) / (item_counts.sum() + num_items)
         self.item_bias = nn.Parameter(torch.tensor(np.log(share) - np.log(share).mean(), dtype=torch.float32))
 
     def softmax_layer(self, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """V [N, D] and the item bias [N], or those rows of them."""
-        if rows is None:
-            return self.items(), self.item_bias
-        return nn.functional.embedding(rows, self.items()), self.item_bias[rows]
+        items = self.smoothed(self.items())
+        return (items, self.item_bias) if rows is None else (nn.functional.embedding(rows, items), self.item_bias[rows])
 
     def encode_items(self) -> NDArray[np.float32]:
         """[N, D + 1]: V, and the bias.
@@ -76,4 +78,4 @@ class SoftmaxDNN(NetworkRetriever):
         """
         with torch.inference_mode():
             bias = self.item_bias[:, None] * (1 - self.settings.popularity_debiasing)
-            return torch.cat([self.items(), bias], dim=1).cpu().numpy()
+            return torch.cat([self.smoothed(self.items()), bias], dim=1).cpu().numpy()

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from shortlist.data.feature_spec import FeatureSpec
 from shortlist.data.features import FeatureTable
+from shortlist.data.ragged import Ragged
 from shortlist.encoders.item_embedding import ItemEmbedding
 from shortlist.encoders.mlp import mlp
 from shortlist.errors import SettingsError
@@ -43,6 +44,7 @@ class TwoTower(NetworkRetriever):
         item_counts: [N] positives an item has in training. Items without one are no negatives of the training: the
             corpus it learns from is the one that was there.
         item_specs, item_features: the items' features; needed where ``item_ids`` is off.
+        taken: items of every user in training, for ``item_graph``.
     """
 
     name = "two_tower"
@@ -56,6 +58,7 @@ class TwoTower(NetworkRetriever):
         item_counts: NDArray[Any],
         item_specs: Sequence[FeatureSpec] = (),
         item_features: FeatureTable | None = None,
+        taken: Ragged | None = None,
     ) -> None:
         if not settings.item_ids and not item_specs:
             raise SettingsError(
@@ -64,7 +67,7 @@ class TwoTower(NetworkRetriever):
             )
         dim, given = settings.embedding_dim, (item_specs, item_features or {})
         history = None if settings.history == "none" else ItemEmbedding(num_items, dim, *given, ids=settings.item_ids)
-        super().__init__(num_items, query_specs, settings, history)
+        super().__init__(num_items, query_specs, settings, history, item_counts, taken)
         self.settings, self.has_item_bias = settings, settings.similarity == "euclidean"
         shared = history if settings.tied else None
         self.item_base = shared or ItemEmbedding(num_items, dim, *given, ids=settings.item_ids)
@@ -74,7 +77,8 @@ class TwoTower(NetworkRetriever):
 
     def items(self, rows: Tensor | None = None) -> Tensor:
         """φ [N, D], or of some items: the hidden layers see no others."""
-        base = self.item_base() if rows is None else nn.functional.embedding(rows, self.item_base())
+        base = self.smoothed(self.item_base())
+        base = base if rows is None else nn.functional.embedding(rows, base)
         vectors = base + self.item_hidden(base)
         return nn.functional.normalize(vectors, dim=1) if self.settings.similarity == "cosine" else vectors
 

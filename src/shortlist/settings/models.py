@@ -104,6 +104,9 @@ class NetworkSettings(Table):
         description="means and recency: the sum of a window's n items is divided by n to this power; 1: the plain mean, less: a "
         "long history speaks louder than a short one",
     )
+    history_damping: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0, description="an item of the history weighs the number of its takers to the power of minus this"
+    )
     history_alone: bool = Field(
         False,
         description="the query is the vector of the longest window's history and nothing else: no dislikes, no features, no "
@@ -118,8 +121,13 @@ class NetworkSettings(Table):
         description="what is predicted: the next items after a history, in order of time; or a part of a person's items from the "
         "rest, in no order (a person is a bag of items)",
     )
-    target_share: Annotated[float, Field(gt=0, lt=1), Range(0.1, 0.7)] = Field(
-        0.3, description="multi_hot: share of a person's items that is held out as the target, drawn anew each epoch"
+    target_share: Annotated[float, Field(gt=0, le=1), Range(0.1, 0.7)] = Field(
+        0.3,
+        description="multi_hot: share of a person's items that is held out as the target, drawn anew each epoch; 1: all are "
+        "target and query at once, and each is compared with what the person does not have",
+    )
+    item_graph: Annotated[int, Field(ge=0)] = Field(
+        0, description="steps by which items' vectors are smoothed over the graph of who took what (LightGCN); 0: none"
     )
     target_weight: Literal["query", "item"] = Field(
         "query",

@@ -152,7 +152,7 @@ class BagExamples:
     Args:
         dataset: for the users' features.
         train: what may be learned from; its order plays no part.
-        target_share: of each user's positives; at least one, and at least one is left to the query.
+        target_share: of each user's positives; at least one, and at least one is left to the query. 1: all are both.
         value_weights: of the rows of ``train`` as targets; None: all alike.
 
     Raises:
@@ -177,7 +177,8 @@ class BagExamples:
         self.value_weights = value_weights
         positives = np.bincount(train.user_idx[train.liked], minlength=train.num_users)
         self.users = np.flatnonzero(positives >= 2)
-        self.num_targets = np.clip(np.round(self.share * positives), 1, np.maximum(positives - 1, 1)).astype(np.int64)
+        most = positives if self.share == 1 else positives - 1
+        self.num_targets = np.clip(np.round(self.share * positives), 1, np.maximum(most, 1)).astype(np.int64)
         pairs = train.user_idx.astype(np.int64) * dataset.num_items + train.item_idx
         self.has_repeats = len(distinct(pairs)) < len(pairs)
 
@@ -187,10 +188,11 @@ class BagExamples:
 
     def epoch(self, batch_size: int, rng: np.random.Generator) -> Iterator[TrainingBatch]:
         """All users once, in random order."""
-        is_target = self._draw_targets(rng)
         train, items = self.train, Ragged(self.train.item_idx, self.train.offsets)
+        is_target = train.liked if self.share == 1 else self._draw_targets(rng)
         # a disliked target is no dislike of its own query
-        liked, disliked = items.where(train.in_history & ~is_target), items.where(train.disliked & ~is_target)
+        asked = train.in_history if self.share == 1 else train.in_history & ~is_target
+        liked, disliked = items.where(asked), items.where(train.disliked & ~is_target)
         targets, rest = items.where(is_target), items.where(~is_target)
         weights = None if self.value_weights is None else Ragged(self.value_weights, train.offsets).where(is_target)
         users = rng.permutation(self.users)

@@ -47,6 +47,8 @@ _STRUCTURE = (
     "history_windows",
     "history_exponent",
     "history_alone",
+    "history_damping",
+    "item_graph",
     "item_features",
     "item_ids",
     "item_hidden_dims",

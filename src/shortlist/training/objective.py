@@ -23,6 +23,7 @@ class SoftmaxObjective:
         examples: give the batches.
         remove_seen: whether items a query has already leave its softmax, as they leave its candidates.
         target_weight: what weighs the same in the mean: a ``query``, or an ``item`` of a target.
+        targets_apart: whether each target is compared with what its query has not, its other targets left out.
     """
 
     def __init__(
@@ -32,9 +33,10 @@ class SoftmaxObjective:
         *,
         remove_seen: bool,
         target_weight: Literal["query", "item"] = "query",
+        targets_apart: bool = False,
     ) -> None:
         self.model, self.examples, self.remove_seen = model, examples, remove_seen
-        self.target_weight = target_weight
+        self.target_weight, self.targets_apart = target_weight, targets_apart
 
     def epoch(self, batch_size: int, rng: np.random.Generator) -> Iterator[TrainingBatch]:
         """The batches of one epoch."""
@@ -48,7 +50,9 @@ class SoftmaxObjective:
         if self.remove_seen:
             num_items = len(bias)
             seen = batch.seen.row_of_value * num_items + batch.seen.values
-            if self.examples.has_repeats:  # what is seen and target at once keeps its probability
+            if self.targets_apart:
+                seen = np.append(seen, targets.row_of_value * num_items + targets.values)
+            elif self.examples.has_repeats:  # what is seen and target at once keeps its probability
                 seen = seen[~is_among(seen, targets.row_of_value * num_items + targets.values)]
             forbidden = self._tensor(seen)
         return full_softmax(
@@ -59,6 +63,7 @@ class SoftmaxObjective:
             self._tensor(targets.values.astype(np.int64)),
             self._tensor(batch.weights(self.target_weight)),
             forbidden,
+            targets_apart=self.targets_apart,
         )
 
     def _tensor(self, array: np.ndarray) -> Tensor:

@@ -193,7 +193,10 @@ def objective_of(
     examples = _examples(dataset, train, chosen, in_order=settings.split.history == "in_order")
     remove_seen = settings.split.seen == "remove"
     if chosen.loss == "full_softmax":
-        return SoftmaxObjective(model, examples, remove_seen=remove_seen, target_weight=chosen.target_weight)
+        whole = chosen.target == "multi_hot" and chosen.target_share == 1
+        return SoftmaxObjective(
+            model, examples, remove_seen=remove_seen, target_weight=chosen.target_weight, targets_apart=whole
+        )
     counts = np.bincount(train.item_idx[train.liked], minlength=dataset.num_items)
     return SampledObjective(model, examples, chosen, counts, remove_seen=remove_seen)
 
@@ -211,7 +214,8 @@ def _examples(dataset: Dataset, train: Interactions, chosen: NetworkSettings, *,
 def untrained(dataset: Dataset, train: Interactions, chosen: NetworkSettings) -> NetworkRetriever:
     """A network with its starting weights."""
     counts = np.bincount(train.item_idx[train.liked], minlength=dataset.num_items)
-    given = (counts, dataset.schema.side("item"), dataset.item_features)
+    taken = train.positives() if chosen.item_graph else None
+    given = (counts, dataset.schema.side("item"), dataset.item_features, taken)
     if isinstance(chosen, SoftmaxDNNSettings):
         return SoftmaxDNN(dataset.num_items, dataset.schema.query, chosen, *given)
     assert isinstance(chosen, TwoTowerSettings)
