@@ -44,7 +44,7 @@ from shortlist.data.loading import load_dataset
 from shortlist.data.splitting import split
 from shortlist.settings import NetworkSettings, Settings
 from shortlist.training.averaging import WeightAverage
-from shortlist.training.retrievers import objective_of, untrained
+from shortlist.training.networks import objective_of, untrained
 from shortlist.training.trainer import optimizer_of
 
 ROOT = Path(__file__).parents[1]

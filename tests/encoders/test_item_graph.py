@@ -9,7 +9,8 @@ from shortlist.data.ragged import Ragged
 from shortlist.data.splitting import split
 from shortlist.encoders.item_graph import ItemGraph
 from shortlist.settings import Settings
-from shortlist.training.retrievers import fit_retriever, untrained
+from shortlist.training.networks import untrained
+from shortlist.training.retrievers import fit_retriever
 
 
 @pytest.mark.parametrize("steps", [1, 2])

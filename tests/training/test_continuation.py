@@ -25,7 +25,8 @@ from shortlist.recommender import artifact
 from shortlist.retrieval import dot
 from shortlist.settings import NetworkSettings, Settings, SplitSettings
 from shortlist.training.continuation import Start, continued_settings, start_from
-from shortlist.training.retrievers import fit_retriever, untrained
+from shortlist.training.networks import untrained
+from shortlist.training.retrievers import fit_retriever
 from shortlist.training.run import train
 
 MODELS: dict[str, dict[str, Any]] = {

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from rich.console import Console
 
@@ -22,21 +21,15 @@ from shortlist.models.item_item import ItemItem
 from shortlist.models.mf import MatrixFactorization
 from shortlist.models.network import NetworkRetriever
 from shortlist.models.popularity import Popularity
-from shortlist.models.softmax_dnn import SoftmaxDNN
-from shortlist.models.two_tower import TwoTower
 from shortlist.recommender.served_retriever import ServedRetriever, load_retriever, save_retriever, save_vectors
-from shortlist.settings import MFSettings, NetworkSettings, Settings, SoftmaxDNNSettings, TwoTowerSettings
+from shortlist.settings import MFSettings, NetworkSettings, Settings
 from shortlist.training.baselines import fit_closed_form
-from shortlist.training.batches import BagExamples, Examples, TrainingExamples
 from shortlist.training.checkpoint import Checkpoint
 from shortlist.training.continuation import Start
 from shortlist.training.export import save_network
-from shortlist.training.objective import SoftmaxObjective
+from shortlist.training.networks import objective_of, untrained
 from shortlist.training.progress import Progress
-from shortlist.training.sampled_objective import SampledObjective
-from shortlist.training.sequences import TrainingSequences
 from shortlist.training.trainer import EpochRecord, TrainingRun, device_of, fit
-from shortlist.training.value_weights import value_weights
 
 AfterEpoch = Callable[[int, float], None]
 
@@ -184,42 +177,6 @@ def _train_network(
             goes_on=start is not None,
         )
     return model, run
-
-
-def objective_of(
-    model: NetworkRetriever, dataset: Dataset, train: Interactions, chosen: NetworkSettings, settings: Settings
-) -> SoftmaxObjective | SampledObjective:
-    """Batches and loss, as the settings say."""
-    examples = _examples(dataset, train, chosen, in_order=settings.split.history == "in_order")
-    remove_seen = settings.split.seen == "remove"
-    if chosen.loss == "full_softmax":
-        whole = chosen.target == "multi_hot" and chosen.target_share == 1
-        return SoftmaxObjective(
-            model, examples, remove_seen=remove_seen, target_weight=chosen.target_weight, targets_apart=whole
-        )
-    counts = np.bincount(train.item_idx[train.liked], minlength=dataset.num_items)
-    return SampledObjective(model, examples, chosen, counts, remove_seen=remove_seen)
-
-
-def _examples(dataset: Dataset, train: Interactions, chosen: NetworkSettings, *, in_order: bool) -> Examples:
-    weights = value_weights(train, chosen.value_power)
-    if chosen.target == "multi_hot":
-        return BagExamples(dataset, train, chosen.target_share, weights)
-    if chosen.history == "transformer":
-        longest = max(chosen.history_windows)
-        return TrainingSequences(dataset, train, longest, in_order=in_order, value_weights=weights)
-    return TrainingExamples(dataset, train, chosen.target_window, in_order=in_order, value_weights=weights)
-
-
-def untrained(dataset: Dataset, train: Interactions, chosen: NetworkSettings) -> NetworkRetriever:
-    """A network with its starting weights."""
-    counts = np.bincount(train.item_idx[train.liked], minlength=dataset.num_items)
-    taken = train.positives() if chosen.item_graph else None
-    given = (counts, dataset.schema.side("item"), dataset.item_features, taken)
-    if isinstance(chosen, SoftmaxDNNSettings):
-        return SoftmaxDNN(dataset.num_items, dataset.schema.query, chosen, *given)
-    assert isinstance(chosen, TwoTowerSettings)
-    return TwoTower(dataset.num_items, dataset.schema.query, chosen, *given)
 
 
 class _TellingProgress(Progress):

@@ -1,0 +1,53 @@
+"""Settings → a network with its starting weights, and what it is trained by."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from shortlist.data.dataset import Dataset
+from shortlist.data.interactions import Interactions
+from shortlist.models.network import NetworkRetriever
+from shortlist.models.softmax_dnn import SoftmaxDNN
+from shortlist.models.two_tower import TwoTower
+from shortlist.settings import NetworkSettings, Settings, SoftmaxDNNSettings, TwoTowerSettings
+from shortlist.training.batches import BagExamples, Examples, TrainingExamples
+from shortlist.training.objective import SoftmaxObjective
+from shortlist.training.sampled_objective import SampledObjective
+from shortlist.training.sequences import TrainingSequences
+from shortlist.training.value_weights import value_weights
+
+
+def objective_of(
+    model: NetworkRetriever, dataset: Dataset, train: Interactions, chosen: NetworkSettings, settings: Settings
+) -> SoftmaxObjective | SampledObjective:
+    """Batches and loss, as the settings say."""
+    examples = _examples(dataset, train, chosen, in_order=settings.split.history == "in_order")
+    remove_seen = settings.split.seen == "remove"
+    if chosen.loss == "full_softmax":
+        whole = chosen.target == "multi_hot" and chosen.target_share == 1
+        return SoftmaxObjective(
+            model, examples, remove_seen=remove_seen, target_weight=chosen.target_weight, targets_apart=whole
+        )
+    counts = np.bincount(train.item_idx[train.liked], minlength=dataset.num_items)
+    return SampledObjective(model, examples, chosen, counts, remove_seen=remove_seen)
+
+
+def _examples(dataset: Dataset, train: Interactions, chosen: NetworkSettings, *, in_order: bool) -> Examples:
+    weights = value_weights(train, chosen.value_power)
+    if chosen.target == "multi_hot":
+        return BagExamples(dataset, train, chosen.target_share, weights)
+    if chosen.history == "transformer":
+        longest = max(chosen.history_windows)
+        return TrainingSequences(dataset, train, longest, in_order=in_order, value_weights=weights)
+    return TrainingExamples(dataset, train, chosen.target_window, in_order=in_order, value_weights=weights)
+
+
+def untrained(dataset: Dataset, train: Interactions, chosen: NetworkSettings) -> NetworkRetriever:
+    """A network with its starting weights."""
+    counts = np.bincount(train.item_idx[train.liked], minlength=dataset.num_items)
+    taken = train.positives() if chosen.item_graph else None
+    given = (counts, dataset.schema.side("item"), dataset.item_features, taken)
+    if isinstance(chosen, SoftmaxDNNSettings):
+        return SoftmaxDNN(dataset.num_items, dataset.schema.query, chosen, *given)
+    assert isinstance(chosen, TwoTowerSettings)
+    return TwoTower(dataset.num_items, dataset.schema.query, chosen, *given)
