@@ -29,7 +29,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ from shortlist.data.splitting import split
 from shortlist.settings import NetworkSettings, Settings
 from shortlist.training.averaging import WeightAverage
 from shortlist.training.networks import objective_of, untrained
+from shortlist.training.pieces import Pieces
 from shortlist.training.trainer import optimizer_of
 
 ROOT = Path(__file__).parents[1]
@@ -144,19 +145,18 @@ def ours(dataset: str, family: str, batches: int) -> dict[str, float]:
     rng = np.random.default_rng(0)
     model.train()
     seconds = targets = 0.0
-    # two epochs, should one be short
-    steps = (batch for _ in range(2) for batch in objective.epoch(settings.training.batch_size, rng))
-    started = time.perf_counter()
-    for number, batch in enumerate(islice(steps, batches + 1)):
-        loss = objective.loss(batch)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        average.update()
-        now = time.perf_counter()
-        if number:  # the first warms up
-            seconds, targets = seconds + now - started, targets + len(batch.targets.values)
-        started = now
+    with Pieces.at_work(model, objective, settings.training.batch_size) as pieces:
+        pieces.seed(0)
+        steps = (step for _ in count() for step in pieces.steps(rng))  # as many epochs as it takes
+        started = time.perf_counter()
+        for number, step in enumerate(islice(steps, batches + 1)):
+            pieces.loss_and_gradient(step)
+            optimizer.step()
+            average.update()
+            now = time.perf_counter()
+            if number:  # the first warms up
+                seconds, targets = seconds + now - started, targets + sum(len(piece.targets.values) for piece in step)
+            started = now
     whole = len(objective.examples)
     return {
         "seconds": seconds / targets * whole,

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from shortlist.encoders.transformer import ByteDropout, CausalTransformer, _turned
+from shortlist.encoders.dropout import ByteDropout
+from shortlist.encoders.transformer import CausalTransformer, _turned
 
 Positions = Literal["learned", "rotary"]
 

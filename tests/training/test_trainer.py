@@ -30,6 +30,11 @@ class Line:
     def __init__(self, model: nn.Module, spoil: int = 0) -> None:
         self.model, self.spoil, self.seen = model, spoil, 0
 
+    in_pieces = False
+
+    def mass(self, batch: Batch) -> float:
+        return len(batch)
+
     def epoch(self, batch_size: int, rng: np.random.Generator) -> Iterator[Batch]:
         for _ in range(4):
             yield Batch(torch.from_numpy(rng.normal(size=(batch_size, 1)).astype(np.float32)))
@@ -71,6 +76,22 @@ def test_warm_up_raises_the_learning_rate(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(torch.optim, "AdamW", Spy)
     run(make(), None, settings(epochs=2, warmup_steps=4))  # four steps an epoch
     assert rates == pytest.approx([0.0025, 0.005, 0.0075, 0.01, 0.01, 0.01, 0.01, 0.01])
+
+
+def test_the_learning_rate_falls_along_a_cosine_to_the_last_epoch_also_if_it_ends_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rates: list[float] = []
+
+    class Spy(torch.optim.AdamW):
+        def step(self, closure: Any = None) -> Any:
+            rates.append(self.param_groups[0]["lr"])
+            return super().step(closure)
+
+    monkeypatch.setattr(torch.optim, "AdamW", Spy)
+    course = run(make(), None, settings(epochs=4, schedule="cosine"), stop_after=3)
+    assert len(course.epochs) == 3
+    assert rates[::4] == pytest.approx([0.01, 0.01 * (0.5 + 0.125**0.5), 0.005])  # cos(π / 4) = √½
 
 
 def test_it_learns_and_keeps_the_best_weights() -> None:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from shortlist.encoders.dropout import random_bytes
 from shortlist.encoders.transformer import CausalTransformer
 
 _GATHERED = 16  # items of a table whose product costs as much as to gather one of them, and to scatter its gradient
@@ -166,7 +167,7 @@ def _ages(items: Tensor, item_dropout: float) -> tuple[Tensor, Tensor]:
     age = length - 1 - torch.arange(items.shape[1], device=items.device)
     kept = age >= 0
     if item_dropout > 0:
-        kept = kept & (torch.rand(items.shape, device=items.device) >= item_dropout)
+        kept = kept & (random_bytes(items.shape, items.device) >= round(256 * item_dropout))
     return age, kept
 
 

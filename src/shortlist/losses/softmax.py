@@ -10,6 +10,7 @@ from torch.autograd.function import once_differentiable
 
 from shortlist.losses.tiles import ItemTiles, QueryTiles, item_by_item
 
+_GATHERED = 4  # numbers passed over in the time of gathering one, and scattering its gradient
 WIDE = 2**16
 """Items from which on a tile holds some of them, and no longer all of them, for some of the queries."""
 
@@ -98,23 +99,34 @@ class _SoftmaxByQueries(torch.autograd.Function):
         normaliser, logit = query.new_empty(len(query)), share.new_empty(len(share))
         to_query, to_items, to_bias = torch.empty_like(query), torch.zeros_like(items), torch.zeros_like(bias)
         order = rows.argsort()
+        # many targets are cheaper to put into the tile, few to gather the vectors of
+        in_tile = not apart and _GATHERED * len(targets) * query.shape[1] > len(query) * len(items)
         for piece, logits, asked in tiles.with_pairs(rows, order):
-            logit[asked] = logits[rows[asked] - piece.start, targets[asked]]
+            of_query, of_item, its_share = rows[asked] - piece.start, targets[asked], share[asked]
+            logit[asked] = logits[of_query, of_item]
             largest = logits.amax(dim=1, keepdim=True).clamp_(min=torch.finfo(logits.dtype).min)
             total = logits.sub_(largest).exp_().sum(dim=1).clamp_(min=torch.finfo(logits.dtype).tiny)
             normaliser[piece] = largest[:, 0] + total.log()
             if not any(ctx.needs_input_grad):
                 continue
             weight = (mass[piece] / total)[:, None]
-            torch.mm(logits, items, out=to_query[piece]).mul_(weight)
-            to_items.addmm_(logits.T, query[piece] * weight)
-            to_bias.addmv_(logits.T, weight[:, 0])
-        of_target, its_query = items[targets], query[rows]
-        if apart:
-            logit = (its_query * of_target).sum(dim=1) + bias[targets]
-        to_query.index_add_(0, rows, of_target * share[:, None], alpha=-1)
-        to_items.index_add_(0, targets, its_query * share[:, None], alpha=-1)
-        to_bias.index_add_(0, targets, share, alpha=-1)
+            if in_tile:
+                difference = logits.mul_(weight)
+                difference.view(-1).index_add_(0, of_query * len(items) + of_item, its_share, alpha=-1)
+                torch.mm(difference, items, out=to_query[piece])
+                to_items.addmm_(difference.T, query[piece])
+                to_bias += difference.sum(dim=0)
+            else:
+                torch.mm(logits, items, out=to_query[piece]).mul_(weight)
+                to_items.addmm_(logits.T, query[piece] * weight)
+                to_bias.addmv_(logits.T, weight[:, 0])
+        if not in_tile:
+            of_target, its_query = items[targets], query[rows]
+            if apart:
+                logit = (its_query * of_target).sum(dim=1) + bias[targets]
+            to_query.index_add_(0, rows, of_target * share[:, None], alpha=-1)
+            to_items.index_add_(0, targets, its_query * share[:, None], alpha=-1)
+            to_bias.index_add_(0, targets, share, alpha=-1)
         ctx.save_for_backward(to_query, to_items, to_bias)
         return (share * (normaliser[rows] - logit)).sum()
 

@@ -49,7 +49,7 @@ class NetworkRetriever(nn.Module, ABC):
         taken: Ragged | None = None,
     ) -> None:
         super().__init__()
-        self.query_specs = tuple(query_specs)
+        self.num_items, self.query_specs = num_items, tuple(query_specs)
         self.query = QueryNetwork(num_items, query_specs, settings)
         self.history_items = history_items
         self.graph = ItemGraph(taken, num_items, settings.item_graph) if settings.item_graph and taken else None

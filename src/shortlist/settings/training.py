@@ -29,6 +29,10 @@ class TrainingSettings(Table):
     weight_decay: Annotated[float, Field(ge=0), Range(0, 0.3)] = Field(
         0.0, description="AdamW's decoupled weight decay, of matrices and not of biases"
     )
+    schedule: Literal["constant", "cosine"] = Field(
+        "constant",
+        description="the learning rate stays, or falls from epoch to epoch along half a cosine that ends with the last one",
+    )
     warmup_steps: Annotated[int, Field(ge=0)] = Field(
         0, description="steps over which the learning rate rises to its value"
     )

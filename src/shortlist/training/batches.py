@@ -16,6 +16,8 @@ from shortlist.data.queries import QueryBatch, SequenceQueries
 from shortlist.data.ragged import Ragged, distinct, slices
 from shortlist.errors import SettingsError
 
+_BELOW_1 = 1 - 2**-16  # so that a user's number and a random one never round up to the next user's
+
 
 @dataclass(frozen=True, eq=False)
 class TrainingBatch:
@@ -41,12 +43,18 @@ class TrainingBatch:
         Args:
             alike: what weighs the same, before values do: a query, or an item of a target.
         """
-        lengths = self.targets.lengths
-        shares = np.repeat(1 / lengths, lengths) if alike == "query" else np.ones(len(self.targets.values))
-        if self.value_weights is not None:
-            shares *= self.value_weights
+        shares = self._shares(alike)
         weights: NDArray[np.float32] = (shares * (len(self) / shares.sum())).astype(np.float32)
         return weights
+
+    def mass(self, alike: Literal["query", "item"] = "query") -> float:
+        """What the batch counts beside others: the sum of its weights before they were made to sum to B."""
+        return float(self._shares(alike).sum())
+
+    def _shares(self, alike: Literal["query", "item"]) -> NDArray[np.float64]:
+        lengths = self.targets.lengths
+        shares = np.repeat(1 / lengths, lengths) if alike == "query" else np.ones(len(self.targets.values))
+        return shares if self.value_weights is None else shares * self.value_weights
 
     def __len__(self) -> int:
         return len(self.queries)
@@ -177,6 +185,9 @@ class BagExamples:
         self.value_weights = value_weights
         positives = np.bincount(train.user_idx[train.liked], minlength=train.num_users)
         self.users = np.flatnonzero(positives >= 2)
+        self.positives = np.flatnonzero(train.liked)
+        self.user = train.user_idx[self.positives]
+        self.place = np.arange(len(self.user)) - np.repeat(np.cumsum(positives) - positives, positives)
         most = positives if self.share == 1 else positives - 1
         self.num_targets = np.clip(np.round(self.share * positives), 1, np.maximum(most, 1)).astype(np.int64)
         pairs = train.user_idx.astype(np.int64) * dataset.num_items + train.item_idx
@@ -206,13 +217,10 @@ class BagExamples:
 
     def _draw_targets(self, rng: np.random.Generator) -> NDArray[np.bool_]:
         """[n] the rows that are targets this time."""
-        rows = np.flatnonzero(self.train.liked)
-        user = self.train.user_idx[rows]
-        order = np.lexsort((rng.random(len(rows)), user))  # shuffled within each user
-        first = np.searchsorted(user, np.arange(self.train.num_users))
-        place = np.arange(len(rows)) - first[user]
+        # sorted by user, and at random within each; faster than np.lexsort ten times
+        order = np.argsort(self.user + rng.random(len(self.user)) * _BELOW_1)
         is_target = np.zeros(len(self.train), dtype=bool)
-        is_target[rows[order[place < self.num_targets[user]]]] = True
+        is_target[self.positives[order[self.place < self.num_targets[self.user]]]] = True
         return is_target
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from shortlist.data.ragged import is_among
 from shortlist.losses import full_softmax
+from shortlist.losses.softmax import WIDE
 from shortlist.models.network import NetworkRetriever
 from shortlist.training.batches import Examples, TrainingBatch
 
@@ -37,10 +38,16 @@ class SoftmaxObjective:
     ) -> None:
         self.model, self.examples, self.remove_seen = model, examples, remove_seen
         self.target_weight, self.targets_apart = target_weight, targets_apart
+        # an accelerator is one; and of a table whose every operation is large, pieces would repeat what they share
+        self.in_pieces = model.device.type == "cpu" and model.graph is None and model.num_items < WIDE
 
     def epoch(self, batch_size: int, rng: np.random.Generator) -> Iterator[TrainingBatch]:
         """The batches of one epoch."""
         return self.examples.epoch(batch_size, rng)
+
+    def mass(self, batch: TrainingBatch) -> float:
+        """What a batch weighs in a mean over several."""
+        return batch.mass(self.target_weight)
 
     def loss(self, batch: TrainingBatch) -> Tensor:
         """Mean loss of one batch, a scalar."""

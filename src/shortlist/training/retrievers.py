@@ -133,11 +133,18 @@ def _select_and_refit(
     if settings.training.refit and run.ended_by != "interrupt":
         say = (console or Console(quiet=True)).print
         say(f"fitting anew on training and validation part, {run.best_epoch} epochs")
-        training = settings.training.model_copy(update={"epochs": run.best_epoch})
-        again = settings.model_copy(update={"training": training})
         try:
             refitted, refit = _train_network(
-                dataset, split.train_and_valid, None, chosen, again, console, checkpoint("refit"), None, start
+                dataset,
+                split.train_and_valid,
+                None,
+                chosen,
+                settings,
+                console,
+                checkpoint("refit"),
+                None,
+                start,
+                stop_after=run.best_epoch,
             )
             if refit.ended_by == "interrupt":
                 raise KeyboardInterrupt
@@ -158,6 +165,7 @@ def _train_network(
     checkpoint: Checkpoint | None,
     after_epoch: AfterEpoch | None = None,
     start: Start | None = None,
+    stop_after: int | None = None,
 ) -> tuple[NetworkRetriever, TrainingRun]:
     torch.manual_seed(settings.seed)
     model = untrained(dataset, train, chosen).to(device_of(settings.training))
@@ -175,6 +183,7 @@ def _train_network(
             progress=progress,
             checkpoint=checkpoint,
             goes_on=start is not None,
+            stop_after=stop_after,
         )
     return model, run
 

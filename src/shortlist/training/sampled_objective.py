@@ -41,6 +41,8 @@ class SampledObjective:
         SettingsError: ``contrastive`` without cosine similarity: what is trained would not be what is searched.
     """
 
+    in_pieces = False  # negatives are shared by a batch, and drawn from one generator
+
     def __init__(
         self,
         model: NetworkRetriever,
@@ -71,6 +73,10 @@ class SampledObjective:
             number = self.settings.num_negatives
             self.cache = HardCache(self.sampler, self.examples.train.num_users, 2 * number, _POOL * number)
         return self.examples.epoch(batch_size, rng)
+
+    def mass(self, batch: TrainingBatch) -> float:
+        """What a batch weighs in a mean over several."""
+        return batch.mass(self.settings.target_weight)
 
     def loss(self, batch: TrainingBatch) -> Tensor:
         """Mean loss of one batch, a scalar."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,19 +17,8 @@ from shortlist.errors import TrainingError
 from shortlist.settings import TrainingSettings
 from shortlist.training.averaging import WeightAverage
 from shortlist.training.checkpoint import Checkpoint
+from shortlist.training.pieces import Objective, Pieces
 from shortlist.training.progress import Progress
-
-
-class Objective(Protocol):
-    """Batches and their loss."""
-
-    def epoch(self, batch_size: int, rng: np.random.Generator) -> Iterator[Any]:
-        """The batches of one epoch."""
-        ...
-
-    def loss(self, batch: Any) -> Tensor:
-        """Mean loss of a batch."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -76,6 +65,7 @@ def fit(
     progress: Progress,
     checkpoint: Checkpoint | None = None,
     goes_on: bool = False,
+    stop_after: int | None = None,
 ) -> TrainingRun:
     """Train until the validation figure stops getting better; leave the best weights in the model.
 
@@ -92,6 +82,7 @@ def fit(
         progress: is told of every batch and epoch.
         checkpoint: where to keep the state after each epoch, and to resume from.
         goes_on: the model has weights worth keeping: they are validated first, and kept if no epoch is better.
+        stop_after: end after this many epochs, with the learning rate as it is then on the way to ``settings.epochs``.
 
     Raises:
         TrainingError: the loss is not finite; names the epoch and the batch.
@@ -99,17 +90,19 @@ def fit(
     optimizer = optimizer_of(model, settings)
     average = WeightAverage(model, settings.average)
     run, best = TrainingRun(), _copy_of(model)
+    last = settings.epochs if stop_after is None else stop_after
     if checkpoint is not None and checkpoint.exists():
         run, best = checkpoint.restore(model, optimizer, average)
     elif goes_on and validate is not None:
         run.start_validation = run.best_validation = validate()
         progress.note(f"goes on from validation {progress.figure} {run.start_validation:.4f}")
     try:
-        for epoch in range(len(run.epochs) + 1, settings.epochs + 1):
+        for epoch in range(len(run.epochs) + 1, last + 1):
             if _is_out_of_patience(run, settings):
                 break
             started = time.perf_counter()
-            loss = _train_epoch(model, objective, optimizer, average, settings, seed, epoch, progress)
+            with Pieces.at_work(model, objective, settings.batch_size) as pieces:
+                loss = _train_epoch(model, pieces, optimizer, average, settings, seed, epoch, progress)
             with average.applied():
                 figure = None if validate is None else validate()
                 record = EpochRecord(epoch, loss, figure, time.perf_counter() - started)
@@ -141,7 +134,7 @@ def optimizer_of(model: nn.Module, settings: TrainingSettings) -> torch.optim.Op
 
 def _train_epoch(
     model: nn.Module,
-    objective: Objective,
+    pieces: Pieces,
     optimizer: torch.optim.Optimizer,
     average: WeightAverage,
     settings: TrainingSettings,
@@ -150,26 +143,31 @@ def _train_epoch(
     progress: Progress,
 ) -> float:
     torch.manual_seed(seed * 100_003 + epoch)
+    pieces.seed(seed, epoch)
     rng = np.random.default_rng([seed, epoch])
     model.train()
     total, count = 0.0, 0
-    for number, batch in enumerate(objective.epoch(settings.batch_size, rng), start=1):
-        if average.steps < settings.warmup_steps:
-            _set_learning_rate(optimizer, settings.learning_rate * (average.steps + 1) / settings.warmup_steps)
-        loss = objective.loss(batch)
-        value = loss.item()
+    for number, step in enumerate(pieces.steps(rng), start=1):
+        _set_learning_rate(optimizer, _learning_rate(settings, epoch, average.steps))
+        value, size = pieces.loss_and_gradient(step), sum(len(piece) for piece in step)
         if not math.isfinite(value):
             raise TrainingError(
-                f"The loss of epoch {epoch}, batch {number} ({len(batch)} queries) is {value}. Its weights are not kept. "
+                f"The loss of epoch {epoch}, batch {number} ({size} queries) is {value}. Its weights are not kept. "
                 f"Lower [training] learning_rate (now {settings.learning_rate}), or look for extreme numbers in the features."
             )
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         average.update()
-        total, count = total + value * len(batch), count + len(batch)
-        progress.batch_ended(epoch, total / count, len(batch.targets.values))
+        total, count = total + value * size, count + size
+        progress.batch_ended(epoch, total / count, sum(len(piece.targets.values) for piece in step))
     return total / count
+
+
+def _learning_rate(settings: TrainingSettings, epoch: int, steps: int) -> float:
+    """Of the step after so many steps, in an epoch counted from 1."""
+    fall = 1.0
+    if settings.schedule == "cosine":  # Loshchilov and Hutter 2017, from epoch to epoch
+        fall = 0.5 * (1 + math.cos(math.pi * (epoch - 1) / settings.epochs))
+    return settings.learning_rate * fall * min(1.0, (steps + 1) / max(settings.warmup_steps, 1))
 
 
 def _set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
