@@ -57,8 +57,8 @@ class Asked:
         ranks, lists = [], []
         for start in range(0, len(vectors), 500):
             rows = np.arange(start, min(start + 500, len(vectors)))
-            allowed = self.published < self.moments[rows, None]
-            candidates = Candidates(self.holdout.seen.take(rows), allowed)
+            published = Candidates.shared(self.published < self.moments[rows, None], np.arange(len(rows)))
+            candidates = Candidates(self.holdout.seen.take(rows)) & published
             found = index.examine(vectors[rows], 20, self.holdout.targets.take(rows), candidates)
             ranks.append(found.ranks.values)
             lists.append(found.item_idx)

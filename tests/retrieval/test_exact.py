@@ -22,8 +22,10 @@ def test_equals_the_naive_answer(seed: int, num_items: int, num_queries: int, k:
     excluded = Ragged.from_rows(
         [rng.integers(0, num_items, rng.integers(0, num_items + 1)) for _ in range(num_queries)]
     )
-    allowed = [None, rng.random(num_items) < 0.6, rng.random((num_queries, num_items)) < 0.6][seed % 3]
-    candidates = Candidates(excluded, allowed)
+    masks = rng.random((num_queries, num_items)) < 0.6
+    candidates = Candidates(excluded)
+    if seed % 3:
+        candidates &= Candidates.shared(masks, np.arange(num_queries) * (seed % 3 - 1))  # one for all, one for each
     index = ExactIndex(items)
     check_index(index, items, queries, k, candidates)
     if coarse:  # sums of small integers are exact: ties must come by lowest index
@@ -55,8 +57,8 @@ def test_examine_is_search_and_ranks_in_one() -> None:
     rng = np.random.default_rng(1)
     items, queries = rng.normal(size=(30, 4)).astype(np.float32), rng.normal(size=(6, 4)).astype(np.float32)
     targets = Ragged.from_rows([[i] for i in range(6)])
-    allowed = np.arange(30) < 12
-    candidates = Candidates(Ragged.from_rows([[10, 11, 10]] * 6), allowed)
+    allowed = Candidates.shared(np.arange(30)[None] < 12, np.zeros(6))
+    candidates = Candidates(Ragged.from_rows([[10, 11, 10]] * 6)) & allowed
     index = ExactIndex(items)
     examined = index.examine(queries, 20, targets, candidates)
     for row, found in enumerate(index.search(queries, 20, candidates)):
@@ -81,7 +83,8 @@ def test_blocks_do_not_change_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     items, queries = rng.normal(size=(50, 4)).round().astype(np.float32), rng.normal(size=(20, 4)).astype(np.float32)
     targets = Ragged.from_rows([[i, i + 1] for i in range(20)])
-    candidates = Candidates(Ragged.from_rows([[i + 2] for i in range(20)]), rng.random((20, 50)) < 0.9)
+    allowed = Candidates.shared(rng.random((20, 50)) < 0.9, np.arange(20))
+    candidates = Candidates(Ragged.from_rows([[i + 2] for i in range(20)])) & allowed
     whole = ExactIndex(items).examine(queries, 7, targets, candidates)
     monkeypatch.setattr(exact, "_BLOCK_CELLS", 120)
     parts = ExactIndex(items).examine(queries, 7, targets, candidates)

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shortlist.data.ragged import Ragged
-from shortlist.retrieval.base import Candidates, ScoredItems, Vectors, dot
+from shortlist.retrieval.base import ScoredItems, Vectors, dot
+from shortlist.retrieval.filters import ALL, Candidates, unpack
 from shortlist.retrieval.selection import ranks, top
 
 _BLOCK_CELLS = 8_000_000  # scores held at once: 32 MB of float32
+_FEW = 0.25  # share of the corpus up to which gathering the allowed items' vectors first is faster than scoring all
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +38,8 @@ class ExactIndex:
     Args:
         item_vectors: [N, D] float32, dense or sparse.
 
-    Holds the scores of one block of queries at a time. Does not prune: a query costs N × D multiply-adds.
+    Holds the scores of one block of queries at a time. Where filters leave few items (a quarter of the corpus or less),
+    ``search`` gathers their vectors and scores those only; else a query costs N × D multiply-adds: it does not prune.
 
     >>> index = ExactIndex(np.eye(3, dtype=np.float32))
     >>> query = np.array([[3, 2, 1]], dtype=np.float32)
@@ -58,11 +61,19 @@ class ExactIndex:
             k: wanted items.
             candidates: which may come back.
         """
-        found: list[ScoredItems] = []
-        for _, scores in self._blocks(query_vectors, candidates):
-            columns, best = top(scores, min(k, len(self)))
-            for row, n in enumerate((columns >= 0).sum(axis=1)):
-                found.append(ScoredItems(columns[row, :n], best[row, :n], "exact"))
+        found: list[ScoredItems] = [_NOTHING] * len(candidates)
+        for rows, items in self._restrictions(candidates):
+            if items is None:
+                vectors, asked = self.item_vectors, candidates.take(rows)
+            else:
+                vectors, asked = self.item_vectors[items], candidates.take(rows).among(items)
+            for start, scores in _blocks(vectors, query_vectors[rows], asked):
+                columns, best = top(scores, min(k, scores.shape[1]))
+                for row, n in enumerate((columns >= 0).sum(axis=1)):
+                    chosen = columns[row, :n]
+                    # items ascend, so that of equal scores the lower index still comes first
+                    item_idx = chosen if items is None else items[chosen]
+                    found[rows[start + row]] = ScoredItems(item_idx, best[row, :n], "exact")
         return found
 
     def ranks(self, query_vectors: Vectors, targets: Ragged, candidates: Candidates) -> Ragged:
@@ -73,25 +84,49 @@ class ExactIndex:
             targets: B rows of item indices.
             candidates: which items compete; a target that is excluded itself ranks behind everything, N + 1.
         """
-        blocks = self._blocks(query_vectors, candidates)
+        blocks = _blocks(self.item_vectors, query_vectors, candidates)
         return _rows([ranks(scores, _part(targets, start, scores), start) for start, scores in blocks], targets)
 
     def examine(self, query_vectors: Vectors, k: int, targets: Ragged, candidates: Candidates) -> Examined:
         """``search`` and ``ranks`` in one pass over the scores, as arrays."""
         lists, places, allowed = [], [], []
-        for start, scores in self._blocks(query_vectors, candidates):
+        for start, scores in _blocks(self.item_vectors, query_vectors, candidates):
             lists.append(top(scores, min(k, len(self)))[0])
             places.append(ranks(scores, _part(targets, start, scores), start))
             allowed.append(np.count_nonzero(scores > -np.inf, axis=1))
         return Examined(np.concatenate(lists), _rows(places, targets), np.concatenate(allowed))
 
-    def _blocks(self, query_vectors: Vectors, candidates: Candidates) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """First query and scores [b, N] of each block, −inf where forbidden."""
-        size = max(1, _BLOCK_CELLS // max(1, len(self)))
-        for start in range(0, query_vectors.shape[0], size):
-            scores = dot(query_vectors[start : start + size], self.item_vectors)
-            candidates.rows(start, start + len(scores)).forbid(scores)
-            yield start, scores
+    def _restrictions(self, candidates: Candidates) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int32] | None]]:
+        """Queries, and the items that alone need to be scored for them, ascending; None: all of the corpus.
+
+        Queries that share a bitmap are asked together where it and what they are allowed besides are few.
+        """
+        wide = []
+        for number, rows in candidates.groups():
+            own = candidates.exceptions.take(rows).values
+            bits = candidates.bitmaps[number : number + 1] if number >= 0 else np.empty((0, 0), np.uint8)
+            if number == ALL or np.bitwise_count(bits).sum() + len(own) > _FEW * len(self):
+                wide.append(rows)
+                continue
+            is_met = unpack(bits, len(self)).any(axis=0)
+            is_met[own] = True
+            yield rows, np.flatnonzero(is_met).astype(np.int32)
+        if wide:
+            yield np.sort(np.concatenate(wide)), None
+
+
+_NOTHING = ScoredItems(np.empty(0, np.int32), np.empty(0, np.float32), "exact")
+
+
+def _blocks(
+    item_vectors: Vectors, query_vectors: Vectors, candidates: Candidates
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """First query and scores [b, N] of each block, −inf where forbidden."""
+    size = max(1, _BLOCK_CELLS // max(1, item_vectors.shape[0]))
+    for start in range(0, query_vectors.shape[0], size):
+        scores = dot(query_vectors[start : start + size], item_vectors)
+        candidates.take(np.arange(start, start + len(scores))).forbid(scores)
+        yield start, scores
 
 
 def _part(targets: Ragged, start: int, scores: NDArray[np.float32]) -> Ragged:
