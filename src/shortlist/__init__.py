@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from shortlist.data.dataset import Dataset
 from shortlist.data.preparation import prepare
 from shortlist.errors import ShortlistError
-from shortlist.recommender import Answer, Query, Recommendation, Recommender
+from shortlist.recommender import Answer, Filter, Query, Recommendation, Recommender
 from shortlist.recommender.artifact import load
 from shortlist.settings import Settings
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Answer",
     "Dataset",
+    "Filter",
     "Query",
     "Recommendation",
     "Recommender",

@@ -47,7 +47,8 @@ class ConditionError(ShortlistError):
 
     def __init__(self, message: str, text: str = "", position: int | None = None) -> None:
         if position is not None:
-            message = f"{message}\n    {text}\n    {' ' * position}^"
+            shown = "".join(" " if one.isspace() else one for one in text)  # one line, so that the mark stands below
+            message = f"{message}\n    {shown}\n    {' ' * position}^"
         super().__init__(message)
         self.position = position
 

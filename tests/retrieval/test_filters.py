@@ -78,7 +78,11 @@ def test_parts_and_renumbered_corpora_keep_the_sets(seed: int, num_items: int, d
 
 
 @given(
-    st.integers(0, 1_000_000), st.integers(1, MOST_ITEMS), st.integers(1, 25), st.integers(0, 3), st.sampled_from([0.0, 0.25, 1.0])
+    st.integers(0, 1_000_000),
+    st.integers(1, MOST_ITEMS),
+    st.integers(1, 25),
+    st.integers(0, 3),
+    st.sampled_from([0.0, 0.25, 1.0]),
 )
 def test_search_equals_the_naive_answer_under_any_filter(
     seed: int, num_items: int, k: int, depth: int, few: float
@@ -138,7 +142,7 @@ def test_cache_makes_once_and_forgets_the_oldest() -> None:
         made.append(key)
         return np.full(800, key == "a")
 
-    cache = BitmapCache(limit=3 * (100 + BitmapCache._KEY_BYTES))
+    cache = BitmapCache(limit=3 * (100 + len(repr("a")) + BitmapCache._ENTRY_BYTES))
     for key in "abcab":
         assert cache.get(key, lambda key=key: mask(key)).shape == (100,)
     assert made == ["a", "b", "c"]
@@ -152,4 +156,3 @@ def test_cache_makes_once_and_forgets_the_oldest() -> None:
     assert all(first != second for first, second in pairwise(made))
     with pytest.raises(ValueError, match="read-only"):
         cache.get("a", lambda: mask("a"))[0] = 1
-    assert not len(BitmapCache(limit=10)._held)

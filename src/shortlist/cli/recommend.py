@@ -17,6 +17,9 @@ def recommend(
     disliked: Annotated[str | None, typer.Option(metavar="ID,ID,...", help="Disliked items.")] = None,
     k: Annotated[int, typer.Option("-k", help="Items wanted.")] = 10,
     exclude: Annotated[str | None, typer.Option(metavar="ID,ID,...", help="Items never to return.")] = None,
+    allow: Annotated[
+        str | None, typer.Option(metavar="ID,ID,...", help="Items of which alone any may be returned.")
+    ] = None,
     where: Annotated[str | None, typer.Option(help="Condition on the items, such as 'genres has \"Comedy\"'.")] = None,
     feature: Annotated[
         list[str] | None,
@@ -42,6 +45,7 @@ def recommend(
         features=features,
         k=k,
         exclude=_ids(exclude),
+        allow=None if allow is None else _ids(allow),
         where=where,
         time=time,
     )

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from shortlist.data.availability import WINDOW, Availability
 from shortlist.data.dataset import Dataset
 from shortlist.data.feature_spec import FeatureSpec, Schema, Side
 from shortlist.data.features import Column
@@ -96,7 +97,12 @@ def assemble(
         value=numpy("value", np.float32) if "value" in table.column_names else None,
         context=encode("context", features.context, context),
     )
-    display = feature_tables["item"].drop_columns(["_idx"])
+    windows = {
+        role: feature_tables["item"].column("_" + role)
+        for role in WINDOW
+        if "_" + role in feature_tables["item"].column_names
+    }
+    display = feature_tables["item"].drop_columns(["_idx", *("_" + role for role in windows)])
     if settings.columns.title:
         display = display.rename_columns(["title" if c == settings.columns.title else c for c in display.column_names])
     users, items = Vocabulary(user_ids, "user"), Vocabulary(item_ids, "item")
@@ -113,6 +119,7 @@ def assemble(
         parts=numpy(PART, np.int8) if PART in table.column_names else None,
         summary=DataSummary.of(interactions, len(item_ids), has_time, rows_read, dropped),
         negatives=None if negatives is None else _by_user(negatives, users, items),
+        availability=Availability.from_arrow(pa.table(windows)) if windows else None,
     )
 
 

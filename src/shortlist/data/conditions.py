@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Any, Literal
 
 import narwhals as nw
@@ -73,8 +73,9 @@ class _Token:
     position: int
 
 
+@lru_cache(maxsize=1024)
 def parse(text: str) -> Condition:
-    """Read a condition.
+    """Read a condition. What was read before is remembered.
 
     Raises:
         ConditionError: with the position of the first character that does not fit.

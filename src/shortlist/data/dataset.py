@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from shortlist.data.availability import Availability
 from shortlist.data.feature_spec import Schema
 from shortlist.data.features import FeatureTable
 from shortlist.data.interactions import Interactions
@@ -33,6 +34,7 @@ class Dataset:
         parts: [n] which of several given files a row came from, in their order; None for one file.
         summary: counts, and what was dropped.
         negatives: items given to be ranked with each user's test targets, one row a user; None: none are given.
+        availability: from when until when each item is recommended; None: always.
     """
 
     users: Vocabulary
@@ -47,6 +49,7 @@ class Dataset:
     parts: NDArray[np.int8] | None
     summary: DataSummary
     negatives: Ragged | None = None
+    availability: Availability | None = None
 
     @property
     def num_users(self) -> int:

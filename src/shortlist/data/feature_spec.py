@@ -86,7 +86,7 @@ class FeatureSpec:
             return cls(name, side, kind, separator, width=widths[0])
         if settings.buckets or kind == "text":
             return cls(name, side, kind, separator, buckets=settings.buckets or settings.max_values)
-        values = pc.list_flatten(plain) if kind == "tags" else plain
+        values = pc.list_flatten(plain) if kind == "tags" else plain.cast(pa.string())
         counts = pc.value_counts(values.drop_null())
         ordered = sorted(counts.to_pylist(), key=lambda entry: (-entry["counts"], entry["values"]))
         kept = tuple(entry["values"] for entry in ordered[: settings.max_values])
@@ -131,7 +131,7 @@ class FeatureSpec:
         if self.kind == "text":
             return TagsColumn(_or_missing(word_hashes(plain), self.buckets))
         if self.kind == "category":
-            return CategoryColumn(self._codes(plain))
+            return CategoryColumn(self._codes(plain.cast(pa.string())))
         filled = pc.fill_null(plain, pa.scalar([], plain.type))
         lengths = pc.list_value_length(filled).to_numpy(zero_copy_only=False).astype(np.int64)
         # give rows without a tag the one code MISSING

@@ -80,7 +80,7 @@ def milliseconds(time: datetime | str | float) -> float:
         return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000
     number = _number(time)
     if number is not None and abs(number) < 1e14:
-        return number * 1000 if abs(number) < 1e11 else number
+        return number * 1000 if abs(number) < 3e11 else number
     try:
         return milliseconds(datetime.fromisoformat(time if isinstance(time, str) else ""))
     except ValueError:

@@ -13,7 +13,7 @@ from shortlist.errors import DataError
 
 
 def plain_column(array: pa.Array | pa.ChunkedArray, kind: str, separator: str, where: str) -> pa.Array:
-    """Bring a column into plain form: float64, text, lists of text, or lists of float32.
+    """Bring a column into plain form: float64, text (or true and false), lists of text, or lists of float32.
 
     Args:
         array: as read.
@@ -28,6 +28,8 @@ def plain_column(array: pa.Array | pa.ChunkedArray, kind: str, separator: str, w
         array = array.combine_chunks()
     if kind == "number":
         return _numbers(array, where)
+    if kind == "category" and pa.types.is_boolean(array.type):
+        return array
     if kind in ("category", "text"):
         return array.cast(pa.string())
     if kind == "vector":
@@ -93,8 +95,13 @@ def plain_values(values: list[Any], kind: str, separator: str, where: str) -> pa
             plain = [None if v is None else [float(number) for number in v] for v in split]
             return _number_lists(pa.array(plain, pa.list_(pa.float32())), separator, where)
         if kind in ("category", "text"):
-            return pa.array([None if v is None else str(v) for v in values], pa.string())
+            return pa.array([None if v is None else _text(v) for v in values], pa.string())
         lists = [v.split(separator) if isinstance(v, str) else [str(tag) for tag in v or ()] for v in values]
         return _without_empty(pa.array(lists, pa.list_(pa.string())))
     except (TypeError, ValueError):
         raise DataError(f"{where}: expected a {kind}, got {values!r}.") from None
+
+
+def _text(value: Any) -> str:
+    """True is written as in a table: ``true``."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -13,7 +13,6 @@ The order of the steps, and the rules they follow:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any, Literal
 
 import narwhals as nw
@@ -22,11 +21,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shortlist.data.assembly import CONTEXT, PART, assemble
+from shortlist.data.availability import WINDOW
 from shortlist.data.conditions import columns_of, parse, to_expression
 from shortlist.data.dataset import Dataset
 from shortlist.data.feature_spec import Schema
 from shortlist.data.feature_tables import read_feature_table
-from shortlist.data.tables import ROW, Source, TableReader, errors_explained, is_text, require_columns
+from shortlist.data.tables import (
+    ROW,
+    Source,
+    TableReader,
+    errors_explained,
+    is_text,
+    milliseconds_of,
+    require_columns,
+)
 from shortlist.errors import DataError
 from shortlist.settings import DataSettings, FeaturesSettings
 
@@ -67,10 +75,11 @@ def prepare(
         user_ids, item_ids = _vocabulary(log, "user_id"), _vocabulary(log, "item_id")
         table = _sorted_table(log, user_ids, item_ids, reader)
         titles = (settings.columns.title,) if settings.columns.title else ()
+        windows = {role: column for role in WINDOW if (column := getattr(settings.columns, role))}
         feature_tables = {
-            "user": read_feature_table(reader, users, settings.columns.user_id, user_ids, features.user, (), "users"),
+            "user": read_feature_table(reader, users, settings.columns.user_id, user_ids, features.user, "users"),
             "item": read_feature_table(
-                reader, items, settings.columns.item_id, item_ids, features.item, titles, "items"
+                reader, items, settings.columns.item_id, item_ids, features.item, "items", titles, windows
             ),
         }
         given = None if negatives is None else _negatives(reader, negatives, settings)
@@ -130,7 +139,7 @@ def _clean(
     """Steps 1 to 4; returns what is left and what was dropped, by reason."""
     schema = log.collect_schema()
     if "timestamp" in schema:
-        log = log.with_columns(_milliseconds(log, settings.columns.timestamp or ""))
+        log = log.with_columns(milliseconds_of(log, "timestamp", "timestamp", settings.columns.timestamp or ""))
     if "value" in schema:
         log = log.with_columns(_value(schema["value"], settings.columns.value or ""))
     schema = log.collect_schema()
@@ -171,28 +180,6 @@ def _unique(
     """Keep one row a key; append how many are left. Counting first spares most logs the sort."""
     counts.append(_count(log.select(*keys).unique(list(keys))))
     return log if counts[-1] == counts[-2] else log.unique(list(keys), keep=keep, order_by=list(order))
-
-
-def _milliseconds(log: nw.LazyFrame[Any], column: str) -> nw.Expr:
-    """Time as int64 milliseconds, from seconds, milliseconds (or finer), dates, or ISO 8601 text."""
-    dtype, time = log.collect_schema()["timestamp"], nw.col("timestamp")
-    if isinstance(dtype, (nw.Datetime, nw.Date)) or dtype == nw.String:
-        since_1970 = time.cast(nw.Datetime("us")) - nw.lit(datetime(1970, 1, 1))
-        return since_1970.dt.total_milliseconds().cast(nw.Int64).alias("timestamp")
-    if not dtype.is_numeric():
-        raise DataError(f"Column {column!r} (timestamp) holds {dtype}; expected seconds, milliseconds or ISO 8601.")
-    if dtype.is_float():
-        time = nw.when(~time.is_nan()).then(time)
-    largest = log.select(time.abs().max().alias("m")).collect().item()
-    # today is 1.8e9 s: beyond 1e11 s (the year 5138) the unit must be finer
-    factor = (
-        1000.0 if largest is None or largest < 1e11 else 1.0 if largest < 1e14 else 1e-3 if largest < 1e17 else 1e-6
-    )
-    return (
-        (time.cast(nw.Int64) * 1000 if factor == 1000.0 and dtype.is_integer() else time * factor)
-        .cast(nw.Int64)
-        .alias("timestamp")
-    )
 
 
 def _value(dtype: Any, column: str) -> nw.Expr:

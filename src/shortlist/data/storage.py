@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from shortlist.data.availability import Availability
 from shortlist.data.dataset import Dataset
 from shortlist.data.feature_spec import Schema, Side
 from shortlist.data.features import CategoryColumn, Column, NumberColumn, TagsColumn, VectorColumn
@@ -20,10 +21,14 @@ from shortlist.data.vocabulary import Vocabulary
 from shortlist.errors import ArtifactError
 
 _CONTEXT = "context."
+_AVAILABILITY = "availability.parquet"
 
 
 def save_dataset(dataset: Dataset, folder: Path) -> None:
-    """Write ``users.parquet``, ``items.parquet``, ``interactions.parquet`` and ``schema.json``."""
+    """Write ``users.parquet``, ``items.parquet``, ``interactions.parquet`` and ``schema.json``.
+
+    Where there are any, also ``negatives.parquet`` and ``availability.parquet``.
+    """
     _write_ids(dataset.users, dataset.user_table, folder / "users.parquet")
     _write_ids(dataset.items, dataset.display, folder / "items.parquet")
     log = dataset.interactions
@@ -40,6 +45,8 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
     pq.write_table(pa.table(columns), folder / "interactions.parquet")
     if dataset.negatives is not None:
         pq.write_table(pa.table({"item_idx": _to_arrow_lists(dataset.negatives)}), folder / "negatives.parquet")
+    if dataset.availability is not None:
+        pq.write_table(dataset.availability.to_arrow(), folder / _AVAILABILITY)
     schema = {**dataset.schema.to_dict(), "has_time": dataset.has_time, "summary": dataset.summary.to_dict()}
     (folder / "schema.json").write_text(json.dumps(schema, indent=1, ensure_ascii=False), encoding="utf-8")
 
@@ -82,6 +89,9 @@ def load_saved_dataset(folder: Path) -> Dataset:
     negatives = None
     if (folder / "negatives.parquet").is_file():
         negatives = _from_arrow_lists(pq.read_table(folder / "negatives.parquet").column("item_idx"))
+    availability = None
+    if (folder / _AVAILABILITY).is_file():
+        availability = Availability.from_arrow(pq.read_table(folder / _AVAILABILITY))
     user_table, item_table = user_table.drop_columns(["id"]), item_table.drop_columns(["id"])
 
     def encoded(side: Side, source: pa.Table) -> dict[str, Column]:
@@ -100,6 +110,7 @@ def load_saved_dataset(folder: Path) -> Dataset:
         parts=columns["part"].to_numpy() if "part" in columns else None,
         summary=DataSummary(**values["summary"]),
         negatives=negatives,
+        availability=availability,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -147,6 +148,37 @@ def _to_arrow(source: Any, name: str) -> pa.Table:
         ) from None
     eager = frame.collect() if isinstance(frame, nw.LazyFrame) else frame
     return eager.to_arrow()
+
+
+def milliseconds_of(frame: nw.LazyFrame[Any], name: str, role: str, column: str) -> nw.Expr:
+    """Time as int64 milliseconds since 1970, from seconds, milliseconds (or finer), dates, or ISO 8601 text.
+
+    Args:
+        frame: the table.
+        name: of the column in it, and of the result.
+        role, column: what it is and what the user calls it, for messages.
+
+    Raises:
+        DataError: it holds something else.
+    """
+    dtype, time = frame.collect_schema()[name], nw.col(name)
+    if isinstance(dtype, (nw.Datetime, nw.Date)) or dtype == nw.String:
+        since_1970 = time.cast(nw.Datetime("us")) - nw.lit(datetime(1970, 1, 1))
+        return since_1970.dt.total_milliseconds().cast(nw.Int64).alias(name)
+    if not dtype.is_numeric():
+        raise DataError(f"Column {column!r} ({role}) holds {dtype}; expected seconds, milliseconds or ISO 8601.")
+    if dtype.is_float():
+        time = nw.when(~time.is_nan()).then(time)
+    largest = frame.select(time.abs().max().alias("m")).collect().item()
+    # today is 1.8e9 s: beyond 3e11 s (the year 11476) the unit must be finer; "for ever" is often the year 9999
+    factor = (
+        1000.0 if largest is None or largest < 3e11 else 1.0 if largest < 3e14 else 1e-3 if largest < 3e17 else 1e-6
+    )
+    return (
+        (time.cast(nw.Int64) * 1000 if factor == 1000.0 and dtype.is_integer() else time * factor)
+        .cast(nw.Int64)
+        .alias(name)
+    )
 
 
 def require_columns(frame: nw.LazyFrame[Any], columns: Collection[str], name: str) -> None:

@@ -1,6 +1,7 @@
 """The path at question time: encode → retrieve → filter → explain. Needs no PyTorch."""
 
+from shortlist.recommender.filters import Filter
 from shortlist.recommender.query import Answer, Query, Reason, Recommendation
 from shortlist.recommender.recommender import Recommender
 
-__all__ = ["Answer", "Query", "Reason", "Recommendation", "Recommender"]
+__all__ = ["Answer", "Filter", "Query", "Reason", "Recommendation", "Recommender"]

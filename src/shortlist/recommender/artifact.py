@@ -2,7 +2,8 @@
 
     manifest.json         format and package version, settings, data fingerprint, sha256 of every file, report
     schema.json           the features and how they are encoded; the data summary
-    users.parquet         ids and features; items.parquet: ids, titles, features; interactions.parquet: histories
+    users.parquet         ids and features; items.parquet: ids, titles, features; interactions.parquet: histories;
+                          availability.parquet: from when until when items are recommended, where that is known
     retriever/            config.json, item_vectors.npy; a network also query_encoder.onnx and weights.safetensors
     baselines/NAME/       the retrievers its report compares with
     index/config.json     how nearest items are found
@@ -191,7 +192,7 @@ def _golden(recommender: Recommender) -> list[dict[str, Any]]:
     users = by_length[np.linspace(0, len(by_length) - 1, _NUM_GOLDEN - 1).astype(int)]
     user_ids = [None, *recommender.dataset.users.ids_of(users)]
     k = min(10, recommender.dataset.num_items)
-    moment = _last_moment(recommender.dataset)
+    moment = _golden_moment(recommender.dataset)
     answers = recommender.recommend_many([Query(user_id=one, k=k, time=moment) for one in user_ids])
     return [
         {"user_id": one, "time": moment, "answer": [[item.item_id, item.score] for item in answer.items]}
@@ -199,10 +200,10 @@ def _golden(recommender: Recommender) -> list[dict[str, Any]]:
     ]
 
 
-def _last_moment(dataset: Dataset) -> str | None:
-    """When golden queries are asked: at the end of the data, so that their answers do not depend on the clock."""
+def _golden_moment(dataset: Dataset) -> str | None:
+    """When golden queries are asked: a moment that is kept, so that their answers do not depend on the clock."""
     if not dataset.has_time:
-        return None
+        return None if dataset.availability is None else f"{np.datetime64('now', 'ms')}Z"
     return f"{np.datetime64(int(dataset.interactions.timestamp.max()), 'ms')}Z"
 
 

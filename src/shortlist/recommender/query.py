@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from shortlist.data.vocabulary import OutsideId
+from shortlist.recommender.filters import Filter
 
 
 @dataclass(frozen=True)
@@ -21,10 +22,11 @@ class Query:
         features: values of the user and of the moment, by name; these win over a known user's own.
         k: items wanted.
         exclude: item ids never returned.
-        where: condition on the items' columns, such as ``genres has "Comedy" and year >= 1990``.
+        where: condition on the items' columns, such as ``genres has "Comedy" and year >= 1990``; or a ``Filter``.
+        allow: item ids of which alone any may be returned; None: all.
         seen: whether what the user has already may come back.
         time: when it is asked: a datetime, ISO 8601, seconds or milliseconds since 1970 (UTC unless it says otherwise);
-            None: now. Features such as the hour are computed from it.
+            None: now. Features such as the hour are computed from it, and only what is available then is returned.
 
     >>> Query(history=[1, 588], k=5).user_id is None
     True
@@ -36,7 +38,8 @@ class Query:
     features: Mapping[str, Any] = field(default_factory=dict)
     k: int = 10
     exclude: Sequence[OutsideId] = ()
-    where: str | None = None
+    where: str | Filter | None = None
+    allow: Sequence[OutsideId] | None = None
     seen: Literal["remove", "keep"] = "remove"
     time: datetime | str | float | None = None
 

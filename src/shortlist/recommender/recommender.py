@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
-import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from shortlist.data.conditions import parse, to_expression
 from shortlist.data.dataset import Dataset
 from shortlist.data.feature_spec import encode_values
 from shortlist.data.features import Column, choose, take_rows
@@ -21,6 +19,7 @@ from shortlist.data.ragged import Ragged, is_among, slices
 from shortlist.data.vocabulary import OutsideId
 from shortlist.errors import DataError, QueryError, did_you_mean
 from shortlist.evaluation.report import Report
+from shortlist.recommender.admission import Admission
 from shortlist.recommender.explanation import occlusion, strongest
 from shortlist.recommender.query import Answer, Query, Reason, Recommendation
 from shortlist.recommender.served_retriever import ServedRetriever
@@ -52,18 +51,19 @@ class Recommender:
         self.dataset, self.retriever, self.settings, self.report = dataset, retriever, settings, report
         self.baselines = dict(baselines or {})
         self.index = ExactIndex(np.asarray(retriever.encode_items()))
-        self._allowed = lru_cache(maxsize=256)(self._evaluate_condition)
-        self._display_rows = nw.from_native(dataset.display, eager_only=True)
+        self.admission = Admission(dataset)
 
     def recommend(self, query: Query, *, explain: bool = True) -> Answer:
         """Answer one query.
 
         Returns:
-            ``k`` items whenever ``k`` are allowed, else all that are; never a seen, disliked or excluded one.
+            ``k`` items whenever ``k`` are allowed, else all that are; never a seen, disliked or excluded one, nor one that is not
+            available at the query's time.
 
         Raises:
             UnknownIdError: user or item ids that do not exist.
-            QueryError: k, features or condition cannot be used, or nothing is left to recommend.
+            QueryError: k, features or condition cannot be used, or no item meets the condition.
+            ConditionError: the condition cannot be read.
         """
         return self.recommend_many([query], explain=explain)[0]
 
@@ -96,7 +96,7 @@ class Recommender:
         return answers
 
     def similar(self, item_id: OutsideId, k: int = 10) -> tuple[Recommendation, ...]:
-        """Items whose vectors point the same way (cosine), best first, without the item itself.
+        """Items whose vectors point the same way (cosine) and that are available now, best first, without the item itself.
 
         Raises:
             UnknownIdError: no such item.
@@ -105,7 +105,8 @@ class Recommender:
         self._check_k(k)
         row = self.dataset.items.row(item_id)
         vectors = self.similarity_vectors
-        scored = ExactIndex(vectors).search(vectors[[row]], k, Candidates(Ragged.from_rows([[row]])))[0]
+        others = Candidates(Ragged.from_rows([[row]])) & self.admission.available(np.array([time.time() * 1000]))
+        scored = ExactIndex(vectors).search(vectors[[row]], k, others)[0]
         return self._recommendations(scored, [()] * len(scored))
 
     @cached_property
@@ -119,8 +120,8 @@ class Recommender:
     def _query_batch(self, queries: Sequence[Query], users: NDArray[np.int64]) -> QueryBatch:
         """Queries in outside ids → arrays."""
         liked, disliked = self._known_histories(users)
-        given_likes = Ragged.from_rows([self._item_rows(query.history, "history") for query in queries])
-        given_dislikes = Ragged.from_rows([self._item_rows(query.disliked, "disliked") for query in queries])
+        given_likes = Ragged.from_rows([self.admission.rows(query.history, "history") for query in queries])
+        given_dislikes = Ragged.from_rows([self.admission.rows(query.disliked, "disliked") for query in queries])
         return QueryBatch(
             liked=_without(liked, given_likes, given_dislikes).concat_rows(_without(given_likes, given_dislikes)),
             disliked=_without(disliked, given_likes, given_dislikes).concat_rows(given_dislikes),
@@ -152,19 +153,6 @@ class Recommender:
             raise QueryError(
                 f"k is how many items to return: expected 1 to {self.dataset.num_items:,} (the corpus), got {k!r}."
             )
-
-    def _item_rows(self, item_ids: Sequence[OutsideId], field: str) -> NDArray[np.int32]:
-        rows = self.dataset.items.rows(item_ids)
-        unknown = [str(one) for one, row in zip(item_ids, rows, strict=True) if row < 0]
-        if unknown:
-            example = ", ".join(
-                str(one) for one in self.dataset.items.ids_of(np.arange(min(3, self.dataset.num_items)))
-            )
-            raise QueryError(
-                f"{field}: {len(unknown)} of {len(item_ids)} items are not known ({', '.join(unknown[:5])}). Expected ids of the "
-                f"{self.dataset.num_items:,} items of this recommender, such as {example}. Leave the others out."
-            )
-        return rows
 
     def _known_histories(self, users: NDArray[np.int64]) -> tuple[Ragged, Ragged]:
         return self.dataset.interactions.histories(*self._known_rows(users))
@@ -204,24 +192,10 @@ class Recommender:
         return merged
 
     def _candidates(self, queries: Sequence[Query], users: NDArray[np.int64], batch: QueryBatch) -> Candidates:
-        excluded = Ragged.from_rows([self._item_rows(query.exclude, "exclude") for query in queries])
-        keeps = np.array(["keep" in (query.seen, self.settings.split.seen) for query in queries])
-        seen = slices(self.dataset.interactions.item_idx, *self._known_rows(np.where(keeps, -1, users)))
-        history = batch.liked.where(~keeps[batch.liked.row_of_value])
-        forbidden = excluded.concat_rows(seen).concat_rows(history).concat_rows(batch.disliked)
-        if all(query.where is None for query in queries):
-            return Candidates(forbidden)
-        everything = np.ones(self.dataset.num_items, dtype=bool)
-        return Candidates(forbidden, np.stack([self._allowed(q.where) if q.where else everything for q in queries]))
-
-    def _evaluate_condition(self, where: str) -> NDArray[np.bool_]:
-        """[N] items a condition admits (cached by its text)."""
-        frame = self._display_rows
-        expression = to_expression(parse(where), frame.schema, where)
-        allowed: NDArray[np.bool_] = frame.select(expression.alias("allowed"))["allowed"].to_numpy().astype(bool)
-        if not allowed.any():
-            raise QueryError(f"where: no item of {len(allowed):,} meets {where!r}. Widen the condition.")
-        return allowed
+        assert batch.time is not None
+        seen = slices(self.dataset.interactions.item_idx, *self._known_rows(users)).concat_rows(batch.liked)
+        keep = self.settings.split.seen == "keep"
+        return self.admission.candidates(queries, batch.time, seen, batch.disliked, keep_seen=keep)
 
     def _reasons(self, query: QueryBatch, scored: ScoredItems) -> list[tuple[Reason, ...]]:
         history, contributions = occlusion(self.retriever, query, scored.item_idx)

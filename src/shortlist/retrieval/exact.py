@@ -108,7 +108,7 @@ class ExactIndex:
             if number == ALL or np.bitwise_count(bits).sum() + len(own) > _FEW * len(self):
                 wide.append(rows)
                 continue
-            is_met = unpack(bits, len(self)).any(axis=0)
+            is_met: NDArray[np.bool_] = np.any(unpack(bits, len(self)), axis=0)
             is_met[own] = True
             yield rows, np.flatnonzero(is_met).astype(np.int32)
         if wide:

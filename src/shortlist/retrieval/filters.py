@@ -58,7 +58,9 @@ class Candidates:
     def concatenated(cls, parts: Sequence[Candidates]) -> Candidates:
         """The queries of several values, one after the other."""
         firsts = np.cumsum([0, *(len(one.bitmaps) for one in parts)])
-        numbers = [np.where(one.base >= 0, one.base + first, one.base) for one, first in zip(parts, firsts, strict=False)]
+        numbers = [
+            np.where(one.base >= 0, one.base + first, one.base) for one, first in zip(parts, firsts, strict=False)
+        ]
         lengths = np.concatenate([one.exceptions.lengths for one in parts])
         exceptions = Ragged.from_lengths(np.concatenate([one.exceptions.values for one in parts]), lengths)
         return cls(exceptions, bitmaps=_stacked([one.bitmaps for one in parts]), bitmap=np.concatenate(numbers))
@@ -146,18 +148,18 @@ class BitmapCache:
     """Bitmaps by what they were made from; the least recently used leave. May be asked by several threads.
 
     Args:
-        limit: bytes of bitmaps and their keys held at most.
+        limit: bytes of bitmaps and their keys (as they print) held at most.
 
     >>> cache = BitmapCache(limit=1 << 20)
     >>> [cache.get("year > 3", lambda: np.array([True, False])).tolist() for _ in range(2)]
     [[1], [1]]
     """
 
-    _KEY_BYTES = 4096  # about what a key takes at most
+    _ENTRY_BYTES = 512  # what an entry takes besides
 
     def __init__(self, limit: int = 64 << 20) -> None:
         self.limit = limit
-        self._held: OrderedDict[Hashable, Bitmap] = OrderedDict()
+        self._held: OrderedDict[Hashable, tuple[Bitmap, int]] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
 
@@ -166,15 +168,16 @@ class BitmapCache:
         with self._lock:
             if key in self._held:
                 self._held.move_to_end(key)
-                return self._held[key]
-        bitmap = pack(make()[None])[0]
+                return self._held[key][0]
+        bitmap: Bitmap = pack(make()[None])[0]
         bitmap.setflags(write=False)
+        size = bitmap.nbytes + len(repr(key)) + self._ENTRY_BYTES
         with self._lock:
             if key not in self._held:
-                self._held[key] = bitmap
-                self._bytes += bitmap.nbytes + self._KEY_BYTES
+                self._held[key] = bitmap, size
+                self._bytes += size
             while self._bytes > self.limit:
-                self._bytes -= self._held.popitem(last=False)[1].nbytes + self._KEY_BYTES
+                self._bytes -= self._held.popitem(last=False)[1][1]
         return bitmap
 
     def __len__(self) -> int:
@@ -200,7 +203,9 @@ def _intersections(one: Candidates, other: Candidates) -> tuple[Bitmap, NDArray[
             numbers.append(NONE if NONE in (a, b) else ALL)
             continue
         numbers.append(len(bitmaps))
-        bitmaps.append(other.bitmaps[b] if a == ALL else one.bitmaps[a] if b == ALL else one.bitmaps[a] & other.bitmaps[b])
+        bitmaps.append(
+            other.bitmaps[b] if a == ALL else one.bitmaps[a] if b == ALL else one.bitmaps[a] & other.bitmaps[b]
+        )
     stacked = np.stack(bitmaps) if bitmaps else np.empty((0, 0), np.uint8)
     return stacked, np.array(numbers, dtype=np.int64)[pair_of_query.ravel()]
 

@@ -33,6 +33,9 @@ Where = Annotated[
     str | None, QueryParameter(max_length=2_000, description='such as: genres has "Comedy" and year >= 1990')
 ]
 Excluded = Annotated[str, QueryParameter(max_length=100_000, description="item ids, separated by commas")]
+Allowed = Annotated[
+    str | None, QueryParameter(max_length=100_000, description="item ids of which alone any may come back, likewise")
+]
 K = Annotated[int, QueryParameter(ge=1, le=schemas.MAX_K)]
 
 
@@ -56,10 +59,13 @@ def create_app(recommender: Recommender) -> FastAPI:
         return response
 
     @app.get("/v1/recommendations/{user_id}", response_model=schemas.RecommendationResponse, responses=_ERRORS)
-    def recommend_to_user(user_id: str, k: K = 10, exclude: Excluded = "", where: Where = None) -> Response:
+    def recommend_to_user(
+        user_id: str, k: K = 10, exclude: Excluded = "", where: Where = None, allow: Allowed = None
+    ) -> Response:
         """Recommend to a known user."""
-        excluded = [one for one in exclude.split(",") if one]
-        return _json(recommender.recommend(Query(user_id=user_id, k=k, exclude=excluded, where=where)).to_dict())
+        allowed = None if allow is None else _ids(allow)
+        query = Query(user_id=user_id, k=k, exclude=_ids(exclude), where=where, allow=allowed)
+        return _json(recommender.recommend(query).to_dict())
 
     @app.post("/v1/recommendations", response_model=schemas.RecommendationResponse, responses=_ERRORS)
     def recommend(request: schemas.RecommendationRequest) -> Response:
@@ -122,6 +128,10 @@ def create_app(recommender: Recommender) -> FastAPI:
 
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app
+
+
+def _ids(text: str) -> list[str]:
+    return [one for one in text.split(",") if one]
 
 
 def _json(document: Any) -> Response:

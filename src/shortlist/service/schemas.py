@@ -26,6 +26,7 @@ class RecommendationRequest(BaseModel):
     k: K = 10
     exclude: Ids = []
     where: Annotated[str, Field(max_length=2_000)] | None = None
+    allow: Annotated[Ids | None, Field(description="items of which alone any may come back; null: all")] = None
     time: (
         Annotated[int | float | str, Field(description="when it is asked: ISO 8601, seconds or milliseconds")] | None
     ) = None

@@ -25,6 +25,14 @@ class ColumnSettings(Table):
         None, description="a number such as a rating or a share watched; conditions call it 'value'"
     )
     title: str | None = Field(None, description="column of the item table that people read")
+    available_from: str | None = Field(
+        None,
+        description="column of the item table: a time, read like timestamp, before which the item is not recommended; "
+        "where it is empty, and by default: none",
+    )
+    available_until: str | None = Field(
+        None, description="column of the item table: a time from which on the item is no longer recommended, likewise"
+    )
 
 
 class FeedbackSettings(Table):
