@@ -26,10 +26,11 @@ from shortlist.data.interactions import Interactions
 from shortlist.data.ragged import Ragged
 from shortlist.data.splitting import Holdout
 from shortlist.evaluation.background import Background
+from shortlist.evaluation.candidates import candidates_of
 from shortlist.evaluation.evaluator import evaluate
 from shortlist.evaluation.metrics import METRICS
 from shortlist.models.base import Retriever
-from shortlist.retrieval import Candidates, ExactIndex
+from shortlist.retrieval import ExactIndex
 from shortlist.settings import EASESettings, ItemKNNSettings, MFSettings, PopularitySettings, Settings
 from shortlist.training.baselines import fit_closed_form
 
@@ -95,7 +96,7 @@ def say(values: Mapping[str, Any]) -> str:
 def corpus_ranks(retriever: Retriever, holdout: Holdout) -> Ragged:
     """Of every target among the whole corpus without seen items."""
     index = ExactIndex(retriever.encode_items())
-    return index.ranks(retriever.encode_queries(holdout.queries), holdout.targets, Candidates(holdout.seen))
+    return index.ranks(retriever.encode_queries(holdout.queries), holdout.targets, candidates_of(holdout))
 
 
 def mean(ranks: Ragged, figure: str) -> float:

@@ -47,7 +47,12 @@ class Availability:
 
     def at(self, time: float) -> NDArray[np.bool_]:
         """[N] whether each item is available."""
-        return (self.start <= time) & (time < self.end)
+        return self.has(np.arange(len(self.start)), np.array(time))
+
+    def has(self, item_idx: NDArray[Any], time: NDArray[Any]) -> NDArray[np.bool_]:
+        """[T] whether each item is available at its time."""
+        available: NDArray[np.bool_] = (self.start[item_idx] <= time) & (time < self.end[item_idx])
+        return available
 
     def to_arrow(self) -> pa.Table:
         """Columns ``available_from`` and ``available_until``, empty where there is no such moment."""

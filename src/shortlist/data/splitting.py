@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shortlist.data import leakage
+from shortlist.data.availability import Availability
 from shortlist.data.dataset import Dataset
 from shortlist.data.features import take_rows
 from shortlist.data.interactions import Interactions
@@ -34,6 +35,8 @@ class Holdout:
         seen: items taken out of the candidates (all rows empty where seen items are kept).
         targets: at least one item a query, none of them seen.
         negatives: items given to be ranked with the targets, none of them a target or seen; None: none are given.
+        availability: what is not available at a query's time is neither candidate nor target; None: everything always is.
+        num_unavailable: targets that were left out because they are not available at the query's time.
     """
 
     queries: QueryBatch
@@ -41,6 +44,8 @@ class Holdout:
     seen: Ragged
     targets: Ragged
     negatives: Ragged | None = None
+    availability: Availability | None = None
+    num_unavailable: int = 0
 
     def __len__(self) -> int:
         return len(self.user_idx)
@@ -103,6 +108,7 @@ def split(dataset: Dataset, settings: SplitSettings, seed: int = 0) -> Split:
         "num_test_targets": len(test.targets.values),
         "fingerprint": _fingerprint(dataset, train, valid, test),
         **parts.notes,
+        **({} if test.availability is None else {"num_unavailable_targets": test.num_unavailable}),
     }
     return Split(train, valid, log.take(parts.train_and_valid), test, description)
 
@@ -133,7 +139,9 @@ def _holdout(dataset: Dataset, history: Mask, seen: Mask, targets: Mask, *, keep
     if not keep_seen:
         rows = rows[~is_among(pair[rows], pair[seen])]
     _, first_of_pair = np.unique(pair[rows], return_index=True)
-    rows = rows[np.sort(first_of_pair)]
+    wanted = rows[np.sort(first_of_pair)]
+    availability = dataset.availability if dataset.has_time else None
+    rows = wanted if availability is None else _available(log, wanted, availability)
     users, first_row = np.unique(log.user_idx[rows], return_index=True)
     query_of_user = np.full(log.num_users, -1, dtype=np.int64)
     query_of_user[users] = np.arange(len(users))
@@ -157,7 +165,16 @@ def _holdout(dataset: Dataset, history: Mask, seen: Mask, targets: Mask, *, keep
         user_idx=users.astype(np.int32),
         seen=Ragged.empty(len(users)) if keep_seen else per_query(seen),
         targets=per_query(rows),
+        availability=availability,
+        num_unavailable=len(wanted) - len(rows),
     )
+
+
+def _available(log: Interactions, rows: NDArray[np.int64], availability: Availability) -> NDArray[np.int64]:
+    """Target rows whose item is available when the user's first target is asked for, which then is itself."""
+    rows = rows[availability.has(log.item_idx[rows], log.timestamp[rows])]
+    _, first, user = np.unique(log.user_idx[rows], return_index=True, return_inverse=True)
+    return rows[availability.has(log.item_idx[rows], log.timestamp[rows[first]][user])]
 
 
 def _last_times(

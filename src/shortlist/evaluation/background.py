@@ -14,7 +14,8 @@ from shortlist.data.features import FIRST_VALUE, CategoryColumn, TagsColumn
 from shortlist.data.interactions import Interactions
 from shortlist.data.ragged import Ragged
 from shortlist.data.splitting import Holdout
-from shortlist.retrieval import Candidates, ExactIndex
+from shortlist.evaluation.candidates import candidates_of
+from shortlist.retrieval import ExactIndex
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +57,7 @@ class Background:
         """Ranks of the holdout's targets where everyone gets the most popular items."""
         index = ExactIndex(self.share[:, None].astype(np.float32))
         ones = np.ones((len(self.holdout), 1), np.float32)
-        return index.ranks(ones, self.holdout.targets, Candidates(self.holdout.seen))
+        return index.ranks(ones, self.holdout.targets, candidates_of(self.holdout))
 
 
 def _tags(dataset: Dataset) -> Any:

@@ -17,10 +17,11 @@ from shortlist.data.splitting import Holdout
 from shortlist.errors import EvaluationError
 from shortlist.evaluation import beyond_accuracy
 from shortlist.evaluation.background import Background
+from shortlist.evaluation.candidates import candidates_of
 from shortlist.evaluation.metrics import DEFINITIONS, METRICS, PerQuery, auc
 from shortlist.evaluation.statistics import Figure, figures
 from shortlist.models.base import Retriever
-from shortlist.retrieval import Candidates, ExactIndex, Vectors
+from shortlist.retrieval import ExactIndex, Vectors
 
 _BY_RECORD = ("top_k_accuracy",)  # averaged over (query, target) records instead of queries
 
@@ -108,7 +109,7 @@ def evaluate(
             perfect.)
     """
     index, vectors = ExactIndex(retriever.encode_items()), _encoded(retriever, holdout)
-    examined = index.examine(vectors, max(ks), holdout.targets, Candidates(holdout.seen))
+    examined = index.examine(vectors, max(ks), holdout.targets, candidates_of(holdout))
     return Evaluation(
         holdout, examined.ranks, examined.item_idx, examined.num_candidates, len(index), tuple(ks), background
     )
@@ -122,7 +123,7 @@ def validation_figure(retriever: Retriever, holdout: Holdout, select_on: str) ->
     """
     metric, k = select_on.split("@")
     index = ExactIndex(retriever.encode_items())
-    ranks = index.ranks(_encoded(retriever, holdout), holdout.targets, Candidates(holdout.seen))
+    ranks = index.ranks(_encoded(retriever, holdout), holdout.targets, candidates_of(holdout))
     return float(METRICS[metric](ranks, int(k)).mean())
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import narwhals as nw
 import numpy as np
@@ -18,7 +17,7 @@ from shortlist.errors import QueryError
 from shortlist.recommender.filters import Filter
 from shortlist.recommender.query import Query
 from shortlist.retrieval import BitmapCache, Candidates
-from shortlist.retrieval.filters import ALL, NONE
+from shortlist.retrieval.filters import ALL, NONE, open_at
 
 
 class Admission:
@@ -63,14 +62,9 @@ class Admission:
     def available(self, times: Times) -> Candidates:
         """What is available at the time [B] of each query."""
         availability = self.dataset.availability
-        if availability is None:
-            return Candidates(Ragged.empty(len(times)))
-        periods, first, period = np.unique(availability.period(times), return_index=True, return_inverse=True)
-        bitmaps = [
-            self.bitmaps.get(("period", number), partial(availability.at, times[row]))
-            for number, row in zip(periods.tolist(), first, strict=True)
-        ]
-        return Candidates(Ragged.empty(len(times)), bitmaps=np.stack(bitmaps), bitmap=period)
+        return (
+            Candidates(Ragged.empty(len(times))) if availability is None else open_at(availability, times, self.bitmaps)
+        )
 
     def rows(self, item_ids: Sequence[OutsideId], field: str) -> NDArray[np.int32]:
         """Indices of items.

@@ -6,11 +6,14 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shortlist.data.availability import Availability
+from shortlist.data.moments import Times
 from shortlist.data.ragged import Ragged, distinct, is_among
 
 Bitmap = NDArray[np.uint8]
@@ -182,6 +185,22 @@ class BitmapCache:
 
     def __len__(self) -> int:
         return len(self._held)
+
+
+def open_at(availability: Availability, times: Times, cache: BitmapCache) -> Candidates:
+    """What is available at the time [B] of each query; queries of one period share a bitmap.
+
+    Args:
+        availability: of the N items.
+        times: [B] milliseconds since 1970.
+        cache: of bitmaps; its limit is none on what is returned, one bitmap for each period that is asked for.
+    """
+    periods, first, period = np.unique(availability.period(times), return_index=True, return_inverse=True)
+    bitmaps = [
+        cache.get(("period", number), partial(availability.at, times[query]))
+        for number, query in zip(periods.tolist(), first, strict=True)
+    ]
+    return Candidates(Ragged.empty(len(times)), bitmaps=_stacked([one[None] for one in bitmaps]), bitmap=period)
 
 
 def _has(bitmaps: Bitmap, bitmap: NDArray[Any], item: NDArray[Any]) -> NDArray[np.bool_]:
