@@ -195,6 +195,8 @@ def test_recommend_similar_describe(demo_folder: Path) -> None:
     assert set(answer["stages"]) == {"encode", "retrieve", "explain"}
     assert 551 not in {item["item_id"] for item in answer["items"]}
     assert document("recommend", demo_folder, "--user", "15", "--where", "year > 2000")["user_id"] == 15
+    only = document("recommend", demo_folder, "--history", "1", "--allow", "2,3,1", "--where", "year = 1995")
+    assert {item["item_id"] for item in only["items"]} == {2, 3}
     similar = document("similar", demo_folder, "--item", "1")
     assert similar["item"]["title"] == "Toy Story (1995)"
     assert len(similar["items"]) == 10

@@ -22,6 +22,7 @@ from shortlist.recommender.admission import Admission
 from shortlist.recommender.served_retriever import ServedRetriever
 from shortlist.retrieval import BitmapCache
 from shortlist.settings import Settings
+from shortlist.training.retrievers import serve
 
 NUM_ITEMS, NUM_USERS, DAY = 24, 6, 86_400
 RNG = np.random.default_rng(0)
@@ -183,9 +184,21 @@ def test_windows_are_saved(recommender: Recommender, data: Dataset, tmp_path: Pa
     np.testing.assert_array_equal(loaded.start, known.start)
     np.testing.assert_array_equal(loaded.end, known.end)
     assert np.isinf(known.start).sum() == FROM.count(None)
-    # without times in the log, golden queries must not depend on the clock
-    assert artifact._golden_moment(data) is not None
-    assert artifact._golden_moment(replace(data, availability=None)) is None
+
+
+def test_an_artifact_whose_windows_have_closed_still_loads(
+    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Golden queries are replayed at the time of the save, also where the log has no times."""
+    year = 365 * DAY
+    end = np.full(NUM_ITEMS, 130 * year * 1000.0)  # in 2099
+    closing = replace(data, availability=replace(data.availability, end=end))  # type: ignore[type-var]
+    recommender = Recommender(closing, serve(Popularity(SCORES), closing, tmp_path / "r"), SETTINGS)
+    artifact.save(recommender, tmp_path / "a")
+    monkeypatch.setattr("shortlist.recommender.recommender.time.time", lambda: 140 * year)
+    loaded = artifact.load(tmp_path / "a")
+    assert loaded.recommend(Query(k=5)).items == (), "by then everything has closed"
+    assert len(loaded.recommend(Query(k=5, time=129 * year)).items) == 5
 
 
 def test_a_condition_is_met_once_however_often_it_is_asked(

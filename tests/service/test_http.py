@@ -25,6 +25,17 @@ def test_recommendations_are_the_recommenders(client: TestClient, demo: Recommen
     assert over_http["stages"]["retrieve"]["candidates"] == 5
 
 
+def test_only_what_is_allowed_comes_back(client: TestClient) -> None:
+    """Of a list; an empty one allows nothing, none at all everything."""
+    for wanted, k in (("2,3,260", 3), ("", 0)):
+        answer = client.get(f"/v1/recommendations/9?k=5&allow={wanted}").json()
+        allowed = [int(one) for one in wanted.split(",") if one]
+        assert sorted(item["item_id"] for item in answer["items"]) == allowed
+        body = {"history": [1], "k": 5, "allow": allowed}
+        assert len(client.post("/v1/recommendations", json=body).json()["items"]) == k
+    assert len(client.post("/v1/recommendations", json={"history": [1], "k": 5, "allow": None}).json()["items"]) == 5
+
+
 def test_a_bare_history(client: TestClient) -> None:
     body = {
         "history": ["1", 588],
@@ -113,6 +124,7 @@ def test_report_and_health(client: TestClient) -> None:
         ),
         ("GET", "/v1/recommendations/1?k=100000", None, 422, "less than or equal to 1000"),
         ("GET", "/v1/recommendations/1?where=year+%3E%3E+3", None, 400, "Expected a number"),
+        ("GET", "/v1/recommendations/1?allow=x", None, 400, "allow: 1 of 1 items are not known"),
         ("GET", "/v1/recommendations/1?exclude=x", None, 400, "exclude: 1 of 1 items are not known"),
         ("POST", "/v1/recommendations", {"history": [424242]}, 400, "history: 1 of 1 items are not known"),
         ("POST", "/v1/recommendations", {"histroy": [1]}, 422, "histroy: extra inputs"),
