@@ -62,16 +62,29 @@ def test_candidates_and_targets_are_what_is_there() -> None:
     assert evaluate(model, test, (5,)).num_candidates.tolist() == mask.sum(axis=1).tolist()
 
 
-def test_an_interaction_out_of_its_items_window_is_no_target() -> None:
+def test_an_interaction_out_of_its_items_window_asks_nothing() -> None:
+    """The first one within a window is when its user is asked."""
     data = news()
     assert data.availability is not None
     start, end = data.availability.start.copy(), data.availability.end.copy()
-    test = split(data, SETTINGS.split).test
-    gone = int(test.targets.values[0])
+    gone = np.arange(0, data.num_items, 3)
     end[gone] = start[gone]  # never there
-    test = split(replace(data, availability=Availability(start, end)), SETTINGS.split).test
-    assert gone not in test.targets.values
-    assert not candidates_of(test).mask(data.num_items)[:, gone].any()
+    parts = split(replace(data, availability=Availability(start, end)), SETTINGS.split)
+    log, asked = data.interactions, dict[int, float]()
+    targets: dict[int, list[int]] = {}
+    for user, item, time in zip(log.user_idx.tolist(), log.item_idx.tolist(), log.timestamp.tolist(), strict=True):
+        before = (log.user_idx == user) & (log.item_idx == item) & (log.timestamp < parts.description["test_from_ms"])
+        if time < parts.description["test_from_ms"] or before.any() or item in gone:
+            continue
+        moment = asked.setdefault(user, time)
+        if start[item] <= moment and item not in targets.setdefault(user, []):
+            targets[user].append(item)
+    assert parts.test.user_idx.tolist() == sorted(targets)
+    assert parts.test.queries.time is not None
+    for row, user in enumerate(parts.test.user_idx.tolist()):
+        assert parts.test.queries.time[row] == asked[user]
+        assert parts.test.targets.row(row).tolist() == targets[user]
+    assert not candidates_of(parts.test).mask(data.num_items)[:, gone].any()
 
 
 def test_what_is_measured_is_what_is_served() -> None:

@@ -97,17 +97,20 @@ class Admission:
             queries_of.setdefault(where or None, []).append(number)
         parts = []
         for where, numbers in queries_of.items():
-            mine = seen.take(np.array(numbers))
-            part = Candidates(Ragged.empty(len(numbers))) if where is None else self._compiled(where, mine)
-            if (
-                where is not None
-                and not where.asks_who
-                and not part.take(np.array([0])).mask(self.dataset.num_items).any()
-            ):
+            if where is None:
+                parts.append(Candidates(Ragged.empty(len(numbers))))
+                continue
+            part = self._compiled(where, seen.take(np.array(numbers)))
+            if not where.asks_who and not self._is_met(part):
                 raise QueryError(f"where: no item of {self.dataset.num_items:,} meets '{where}'. Widen the condition.")
             parts.append(part)
         place = np.argsort(np.concatenate([np.array(numbers) for numbers in queries_of.values()]))
         return Candidates.concatenated(parts).take(place)
+
+    def _is_met(self, same: Candidates) -> bool:
+        """Whether any item is in the set that all queries have; bits beyond the corpus mean nothing."""
+        one = same.take(np.array([0]))
+        return bool(one.bitmaps[:, :-1].any() or one.mask(self.dataset.num_items).any())
 
     def _compiled(self, where: Filter, seen: Ragged) -> Candidates:
         if where.kind == "seen":
