@@ -214,10 +214,11 @@ def _has(bitmaps: Bitmap, bitmap: NDArray[Any], item: NDArray[Any]) -> NDArray[n
 
 def _intersections(one: Candidates, other: Candidates) -> tuple[Bitmap, NDArray[np.int64]]:
     """Bitmaps of what both admit, exceptions aside, and which of them each query has; as many as there are pairs."""
-    pairs, pair_of_query = np.unique(np.stack([one.base, other.base]), axis=1, return_inverse=True)
+    width = len(other.bitmaps) - NONE
+    pairs, pair_of_query = np.unique((one.base - NONE) * width + other.base - NONE, return_inverse=True)
     bitmaps: list[Bitmap] = []
     numbers = []
-    for a, b in pairs.T.tolist():
+    for a, b in zip((pairs // width + NONE).tolist(), (pairs % width + NONE).tolist(), strict=True):
         if NONE in (a, b) or a == b == ALL:
             numbers.append(NONE if NONE in (a, b) else ALL)
             continue
@@ -226,7 +227,7 @@ def _intersections(one: Candidates, other: Candidates) -> tuple[Bitmap, NDArray[
             other.bitmaps[b] if a == ALL else one.bitmaps[a] if b == ALL else one.bitmaps[a] & other.bitmaps[b]
         )
     stacked = np.stack(bitmaps) if bitmaps else np.empty((0, 0), np.uint8)
-    return stacked, np.array(numbers, dtype=np.int64)[pair_of_query.ravel()]
+    return stacked, np.array(numbers, dtype=np.int64)[pair_of_query]
 
 
 def _stacked(bitmaps: Sequence[Bitmap]) -> Bitmap:
