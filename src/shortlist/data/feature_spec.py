@@ -45,7 +45,7 @@ class FeatureSpec:
         side: ``user``, ``item`` or ``context``.
         kind: see ``FeatureSettings``.
         separator: between tags, or the numbers of a vector, in text.
-        values: known categories or tags, most frequent first; value ``i`` has code ``i + 2``.
+        values: known ids, or categories or tags, most frequent first; value ``i`` has code ``i + 2``.
         mean, std: of the numbers present, transformed.
         transform: of a number, before it is standardised.
         knots: quantiles of the numbers present (``transform = "quantile"``).
@@ -86,6 +86,8 @@ class FeatureSpec:
             return cls(name, side, kind, separator, width=widths[0])
         if settings.buckets or kind == "text":
             return cls(name, side, kind, separator, buckets=settings.buckets or settings.max_values)
+        if kind == "id":
+            return cls(name, side, kind, separator, tuple(plain.to_pylist()))
         values = pc.list_flatten(plain) if kind == "tags" else plain.cast(pa.string())
         counts = pc.value_counts(values.drop_null())
         ordered = sorted(counts.to_pylist(), key=lambda entry: (-entry["counts"], entry["values"]))
@@ -130,7 +132,7 @@ class FeatureSpec:
             return self._vectors(plain)
         if self.kind == "text":
             return TagsColumn(_or_missing(word_hashes(plain), self.buckets))
-        if self.kind == "category":
+        if self.kind in ("category", "id"):
             return CategoryColumn(self._codes(plain.cast(pa.string())))
         filled = pc.fill_null(plain, pa.scalar([], plain.type))
         lengths = pc.list_value_length(filled).to_numpy(zero_copy_only=False).astype(np.int64)

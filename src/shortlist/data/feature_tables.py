@@ -41,12 +41,13 @@ def read_feature_table(
     Raises:
         DataError: a table or column is missing, or holds something else.
     """
-    wanted = {feature: spec.column or feature for feature, spec in features.items()}
+    wanted = {feature: spec.column or feature for feature, spec in features.items() if spec.kind != "id"}
+    own_ids = {feature: ids.cast(pa.string()) for feature in features if feature not in wanted}
     if source is None:
         if wanted or times:
             what = [*(f"feature {feature}" for feature in wanted), *(f"[data.columns] {role}" for role in times)]
             raise DataError(f"For {name} are set: {', '.join(what)}; but there is no table: set [data] {name}.")
-        return pa.table({"_idx": pa.array(np.arange(len(ids)))})
+        return pa.table({"_idx": pa.array(np.arange(len(ids))), **own_ids})
     frame = reader.open(source, name, (id_column,))
     require_columns(frame, [id_column, *wanted.values(), *extra, *times.values()], name)
     chosen = {"_id": id_column, **wanted, **{f"_extra_{column}": column for column in extra}}
@@ -61,8 +62,9 @@ def read_feature_table(
     vocabulary: nw.LazyFrame[Any] = nw.from_native(reader.connection.from_arrow(rows)).lazy()
     joined = vocabulary.join(frame, on="_id", how="left").sort("_idx").collect(backend="pyarrow").to_arrow()
     columns: dict[str, Any] = {"_idx": joined.column("_idx")}
-    for feature, spec in features.items():
-        where = f"Column {wanted[feature]!r} of the {name}"
-        columns[feature] = plain_column(joined.column(feature), spec.kind, spec.separator, where)
+    for feature, column in wanted.items():
+        kind, separator = features[feature].kind, features[feature].separator
+        columns[feature] = plain_column(joined.column(feature), kind, separator, f"Column {column!r} of the {name}")
+    columns |= own_ids
     columns |= {column: joined.column(f"_extra_{column}").cast(pa.string()) for column in extra}
     return pa.table(columns | {f"_{role}": joined.column(f"_{role}") for role in times})

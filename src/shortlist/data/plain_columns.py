@@ -94,7 +94,7 @@ def plain_values(values: list[Any], kind: str, separator: str, where: str) -> pa
             split = [v.split(separator) if isinstance(v, str) else v for v in values]
             plain = [None if v is None else [float(number) for number in v] for v in split]
             return _number_lists(pa.array(plain, pa.list_(pa.float32())), separator, where)
-        if kind in ("category", "text"):
+        if kind in ("category", "text", "id"):
             return pa.array([None if v is None else _text(v) for v in values], pa.string())
         lists = [v.split(separator) if isinstance(v, str) else [str(tag) for tag in v or ()] for v in values]
         return _without_empty(pa.array(lists, pa.list_(pa.string())))

@@ -15,7 +15,7 @@ class FeatureEncoder(nn.Module):
     """Embedding layers for categories, tags and words, a linear layer for vectors, numbers as they are; concatenated.
 
     Args:
-        specs: the features; categories and tags know how many codes they have.
+        specs: the features; categories and tags know how many codes they have. Ids are left out: see ``QueryNetwork``.
         embedding_dim: width of what each feature but a number becomes.
 
     Missing and unseen values have rows of their own. Missing numbers come as 0 with a flag beside them.
@@ -31,7 +31,7 @@ class FeatureEncoder(nn.Module):
             {
                 module_key(s.name): nn.Embedding(s.num_codes, embedding_dim)
                 for s in specs
-                if s.kind not in ("number", "vector")
+                if s.kind not in ("number", "vector", "id")
             }
         )
         self.projections = nn.ModuleDict(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from shortlist.data.feature_spec import FeatureSpec
-from shortlist.encoders.feature_encoder import FeatureEncoder
+from shortlist.encoders.feature_encoder import FeatureEncoder, module_key
 from shortlist.encoders.history import AttentionHistory, MeanHistory, RecencyHistory, TransformerHistory
 from shortlist.encoders.item_embedding import INIT_STD
 from shortlist.encoders.mlp import mlp
@@ -21,9 +21,11 @@ class QueryNetwork(nn.Module):
         liked ── history encoder: one vector or several ──────┐
         disliked ── embeddings of their own, mean ────────────┼─ concat ── hidden layers, ReLU ── linear ─ + ─► ψ(x)
         features, log(1 + number liked) ── embeddings ────────┘                                            │
-        the longest view of the liked history ─────────────────────────────────────────────────────────────┘
+        the longest view of the liked history ─────────────────────────────────────────────────────────────┤
+        the user's own vector, where a feature is their id ────────────────────────────────────────────────┘
 
-    The network starts at zero: ψ begins as the history's vector. With ``history_alone`` it stays that.
+    The network starts at zero: ψ begins as the history's vector and the user's own. With ``history_alone``, or where there is
+    neither history nor another feature, it stays that: the id alone makes it a matrix factorization.
 
     Args:
         num_items: size of the corpus N.
@@ -33,14 +35,20 @@ class QueryNetwork(nn.Module):
 
     def __init__(self, num_items: int, specs: Sequence[FeatureSpec], settings: NetworkSettings) -> None:
         super().__init__()
-        self.specs, self.settings = () if settings.history_alone else tuple(specs), settings
+        ids = [spec for spec in specs if spec.kind == "id"]
+        self.specs = () if settings.history_alone else tuple(spec for spec in specs if spec not in ids)
+        self.settings = settings
         dim = settings.embedding_dim
         self.features = FeatureEncoder(self.specs)
         width = self.features.output_dim
         self.uses_history = settings.history != "none"
         if self.uses_history:
             self.history = _history(settings)
-        if settings.history_alone:
+        self.people = nn.ModuleDict({module_key(one.name): nn.Embedding(one.num_codes, dim) for one in ids})
+        for table in self.people.values():
+            nn.init.normal_(table.weight, std=INIT_STD)  # type: ignore[arg-type]
+        self.ids = [one.name for one in ids]
+        if settings.history_alone or (ids and not self.specs and not self.uses_history):
             return
         if self.uses_history:
             self.disliked_items = nn.Parameter(torch.randn(num_items + 1, dim) * INIT_STD)  # row 0 pads
@@ -61,15 +69,20 @@ class QueryNetwork(nn.Module):
             inputs: the arrays of ``network_inputs``; or, with a transformer, of ``sequence_inputs``.
             history_table: [N + 1, D] embeddings of history items, row 0 pads; None where no history is used.
         """
+        base = torch.zeros_like(inputs["liked_count"])
+        for name in self.ids:
+            base = base + self.people[module_key(name)](inputs[f"category.{name}"])
         if not self.uses_history or history_table is None:
+            if self.ids and not self.specs:
+                return base
             known = self.features(inputs) if self.specs else torch.zeros_like(inputs["liked_count"])
-            return self.hidden(known)  # type: ignore[no-any-return]
+            return base + self.hidden(known)  # type: ignore[no-any-return]
         at_positions = isinstance(self.history, TransformerHistory) and "position" in inputs
         if at_positions:
             views = self.history.at(inputs["position"], inputs["liked"], history_table)[:, None]  # type: ignore[operator]
         else:
             views = self.history(inputs["liked"], history_table)  # [B, W, D]
-        longest: Tensor = views[:, self.history.longest]
+        longest: Tensor = base + views[:, self.history.longest]
         if self.settings.history_alone:
             return longest
         if self.training and not inputs["disliked"].any():  # a table without gradient costs the optimizer nothing

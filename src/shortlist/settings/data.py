@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from shortlist.settings.table import Fraction, Positive, Table
 
-Kind = Literal["number", "category", "tags", "vector", "text"]
+Kind = Literal["number", "category", "tags", "vector", "text", "id"]
 Computed = Literal["hour", "weekday", "since_last", "history_count"]
 
 
@@ -73,10 +73,11 @@ class FeatureSettings(Table):
 
     kind: Literal[Kind, Computed] = Field(
         description="number; category; tags (several at once); vector (given numbers, such as a text model's embedding); "
-        "text (its words and pairs of words, hashed). Of context, computed and without a column: hour of the day and weekday "
-        "of the request (UTC); since_last, the log of the time since the last item of the history (missing where that has no "
-        "time or there is none); history_count, the log of how many items it has. A window of targets has its first one's "
-        "time: retriever.target_window = 1 suits these best"
+        "text (its words and pairs of words, hashed). Of a user, and without a column: id, a free vector for everyone seen in "
+        "training, which is added to the query's; who comes later has none (items have item_ids). Of context, computed and "
+        "without a column: hour of the day and weekday of the request (UTC); since_last, the log of the time since the last item "
+        "of the history (missing where that has no time or there is none); history_count, the log of how many items it has. A "
+        "window of targets has its first one's time: retriever.target_window = 1 suits these best"
     )
     column: str | None = Field(None, description="column it stands in; default: the feature's name")
     separator: str = Field("|", description="what stands between tags, or a vector's numbers, where the column is text")
@@ -99,10 +100,11 @@ class FeatureSettings(Table):
 
     @model_validator(mode="after")
     def _column_of_what_is_computed(self) -> Self:
-        if self.computed and self.column:
+        if (self.computed or self.kind == "id") and self.column:
+            what = "the id of [data.columns]" if self.kind == "id" else "computed from the moment of the request"
             raise ValueError(
-                f'kind = "{self.kind}" is computed from the moment of the request and stands in no column; leave column = '
-                f'"{self.column}" out, or take kind = "category" or "number" for what stands there'
+                f'kind = "{self.kind}" is {what} and stands in no column of its own; leave column = "{self.column}" out, or '
+                'take kind = "category" or "number" for what stands there'
             )
         return self
 
@@ -115,7 +117,14 @@ class FeaturesSettings(Table):
     context: dict[str, FeatureSettings] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _computed_of_the_moment(self) -> Self:
+    def _on_its_side(self) -> Self:
+        for side in ("item", "context"):
+            for name, one in getattr(self, side).items():
+                if one.kind == "id":
+                    raise ValueError(
+                        f'{side}.{name}: kind = "id" is of users: set it under [features.user.{name}]; items have free vectors '
+                        "by themselves (two_tower: item_ids)"
+                    )
         for side in ("user", "item"):
             for name, one in getattr(self, side).items():
                 if one.computed:

@@ -184,7 +184,8 @@ class Start:
         if name in _ITEM_VALUES:
             return _code_rows(new.side("item"), old.side("item"))
         for fitted, known in zip(new.query, old.query, strict=True):
-            if name == f"query.features.tables.{module_key(fitted.name)}.weight":
+            key = module_key(fitted.name)
+            if name in (f"query.features.tables.{key}.weight", f"query.people.{key}.weight"):
                 return _code_rows([fitted], [known])
         return None
 

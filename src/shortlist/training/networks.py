@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from shortlist.data.dataset import Dataset
+from shortlist.data.features import CategoryColumn
 from shortlist.data.interactions import Interactions
+from shortlist.encoders.feature_encoder import module_key
 from shortlist.models.network import NetworkRetriever
 from shortlist.models.softmax_dnn import SoftmaxDNN
 from shortlist.models.two_tower import TwoTower
@@ -47,7 +50,24 @@ def untrained(dataset: Dataset, train: Interactions, chosen: NetworkSettings) ->
     counts = np.bincount(train.item_idx[train.liked], minlength=dataset.num_items)
     taken = train.positives() if chosen.item_graph else None
     given = (counts, dataset.schema.side("item"), dataset.item_features, taken)
+    model: NetworkRetriever
     if isinstance(chosen, SoftmaxDNNSettings):
-        return SoftmaxDNN(dataset.num_items, dataset.schema.query, chosen, *given)
-    assert isinstance(chosen, TwoTowerSettings)
-    return TwoTower(dataset.num_items, dataset.schema.query, chosen, *given)
+        model = SoftmaxDNN(dataset.num_items, dataset.schema.query, chosen, *given)
+    else:
+        assert isinstance(chosen, TwoTowerSettings)
+        model = TwoTower(dataset.num_items, dataset.schema.query, chosen, *given)
+    _without_strangers(model, dataset, train)
+    return model
+
+
+def _without_strangers(model: NetworkRetriever, dataset: Dataset, train: Interactions) -> None:
+    """Who is not in the training part has no vector of their own: it would stay as it was drawn."""
+    users = np.unique(train.user_idx[train.liked])
+    for name in model.query.ids:
+        column = dataset.user_features[name]
+        assert isinstance(column, CategoryColumn)
+        table = model.query.people[module_key(name)]
+        assert isinstance(table, torch.nn.Embedding)
+        strangers = np.setdiff1d(np.arange(table.num_embeddings), column.codes[users])
+        with torch.no_grad():
+            table.weight[torch.from_numpy(strangers)] = 0
