@@ -7,7 +7,9 @@ Three protocols, whole corpus, seen items removed:
 - ``in_order``: each user's last rating is the test, the one before is for validation, history is all that stands before it in
   the file's order (``chron_pos``), as published sequential figures count it (TARGETS' rows below);
 - ``strictly_before``: the same, but what shares the target's second is not known yet, as it would be live;
-- ``by_time``: one cut on the clock for everybody; what came after it is asked, of people and tastes partly unseen.
+- ``by_time``: one cut on the clock for everybody, 10 % of all ratings for the test and as many before for validation; each person
+  with ratings after the cut is asked once, for the first of them. Most of these people are new: their history is empty, and
+  what they ask for is what is popular just then.
 
 Settings were selected on the validation part of ``in_order`` (docs/LOG.md) and are the library's defaults for each
 history, but for ids alone: no features of people or films, as the published rows. Epochs are selected on each protocol's own
@@ -21,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,7 +34,8 @@ import shortlist.training  # noqa: F401 - sets how PyTorch's threads wait
 from benchmarks._shared import corpus_ranks, machine, mean, peak_mb
 from shortlist.data.dataset import Dataset
 from shortlist.data.loading import load_dataset
-from shortlist.data.splitting import Split, split
+from shortlist.data.ragged import slices
+from shortlist.data.splitting import Holdout, Split, split
 from shortlist.models.base import Retriever
 from shortlist.settings import Settings
 from shortlist.training.baselines import fit_baselines
@@ -49,8 +53,8 @@ SPLITS: dict[str, dict[str, Any]] = {
     "by_time": {"method": "by_time", "test_fraction": 0.1, "valid_fraction": 0.1},
 }
 NETWORKS: dict[str, dict[str, Any]] = {
-    "mean": {"history": "mean", "target_window": 1},
-    "attention": {"history": "attention", "target_window": 1},
+    "mean": {"history": "mean"},
+    "attention": {"history": "attention"},
     "transformer": {"history": "transformer"},
 }
 TRAINING: dict[str, dict[str, Any]] = {
@@ -96,6 +100,7 @@ def measured(protocol: str, model: str, seed: int, console: Console | None) -> d
     settings = Settings.from_dict(given)
     dataset = load_dataset(settings)
     parts = split(dataset, settings.split)
+    parts = replace(parts, valid=next_only(parts.valid), test=next_only(parts.test))
     if model == "baselines":
         fitted = fit_baselines(dataset, parts, settings)
         print(f"{protocol}: {fitted.selected}", flush=True)
@@ -108,6 +113,12 @@ def measured(protocol: str, model: str, seed: int, console: Console | None) -> d
             f"{protocol} {name} seed {seed}: test hit_rate@10 {hit:.4f} ndcg@10 {ndcg:.4f}; {seconds:.0f} s", flush=True
         )
     return found
+
+
+def next_only(holdout: Holdout) -> Holdout:
+    """The same queries with the first of their targets alone."""
+    targets = holdout.targets
+    return replace(holdout, targets=slices(targets.values, targets.offsets[:-1], targets.offsets[:-1] + 1))
 
 
 def network(dataset: Dataset, parts: Split, settings: Settings, console: Console | None) -> tuple[float, float]:

@@ -8,17 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from shortlist.losses import full_softmax, tiles
+from shortlist.losses import full_softmax, softmax, tiles
 
 ROADS = {"some queries, all items": 10**12, "all queries, some items": 0}
 
 
-@pytest.fixture(params=ROADS)
+@pytest.fixture(params=[*ROADS, "some queries, all items, targets put into the tile"])
 def wide(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(softmax, "_GATHERED", 10**9 if "targets" in request.param else 0)
     monkeypatch.setattr(tiles, "TILE_ON_CPU", 1)
     monkeypatch.setattr(tiles, "QUERY_TILE_ON_CPU", 1)
     monkeypatch.setattr(tiles, "NARROWEST", 2)  # 7 items and 3 queries: whole tiles and a rest
-    return ROADS[request.param]
+    return ROADS.get(request.param, 10**12)
 
 
 def plain(query, items, bias, rows, columns, weights, forbidden, *, example_weights=None):  # type: ignore[no-untyped-def]

@@ -98,12 +98,10 @@ class _SoftmaxByQueries(torch.autograd.Function):
         mass = _mass(share, rows, len(query))
         normaliser, logit = query.new_empty(len(query)), share.new_empty(len(share))
         to_query, to_items, to_bias = torch.empty_like(query), torch.zeros_like(items), torch.zeros_like(bias)
-        order = rows.argsort()
         # many targets are cheaper to put into the tile, few to gather the vectors of
-        in_tile = not apart and _GATHERED * len(targets) * query.shape[1] > len(query) * len(items)
-        for piece, logits, asked in tiles.with_pairs(rows, order):
-            of_query, of_item, its_share = rows[asked] - piece.start, targets[asked], share[asked]
-            logit[asked] = logits[of_query, of_item]
+        in_tile = _GATHERED * len(targets) * query.shape[1] > len(query) * len(items)
+        for piece, logits, asked, of_pair in tiles.with_pairs(rows, targets, apart=apart):
+            logit[asked] = of_pair
             largest = logits.amax(dim=1, keepdim=True).clamp_(min=torch.finfo(logits.dtype).min)
             total = logits.sub_(largest).exp_().sum(dim=1).clamp_(min=torch.finfo(logits.dtype).tiny)
             normaliser[piece] = largest[:, 0] + total.log()
@@ -112,7 +110,8 @@ class _SoftmaxByQueries(torch.autograd.Function):
             weight = (mass[piece] / total)[:, None]
             if in_tile:
                 difference = logits.mul_(weight)
-                difference.view(-1).index_add_(0, of_query * len(items) + of_item, its_share, alpha=-1)
+                cells = (rows[asked] - piece.start) * len(items) + targets[asked]
+                difference.view(-1).index_add_(0, cells, share[asked], alpha=-1)
                 torch.mm(difference, items, out=to_query[piece])
                 to_items.addmm_(difference.T, query[piece])
                 to_bias += difference.sum(dim=0)
@@ -122,8 +121,6 @@ class _SoftmaxByQueries(torch.autograd.Function):
                 to_bias.addmv_(logits.T, weight[:, 0])
         if not in_tile:
             of_target, its_query = items[targets], query[rows]
-            if apart:
-                logit = (its_query * of_target).sum(dim=1) + bias[targets]
             to_query.index_add_(0, rows, of_target * share[:, None], alpha=-1)
             to_items.index_add_(0, targets, its_query * share[:, None], alpha=-1)
             to_bias.index_add_(0, targets, share, alpha=-1)

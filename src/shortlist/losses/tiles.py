@@ -37,7 +37,7 @@ class QueryTiles:
         forbidden: [M] positions b·N + i where the logit is −inf, in any order.
 
     >>> tiles = QueryTiles(torch.ones(1, 2), torch.eye(2), torch.tensor([1.0, 2.0]), torch.tensor([0]))
-    >>> [(piece.stop, logits.tolist()) for piece, logits, _ in tiles.with_pairs(torch.tensor([0]), torch.tensor([0]))]
+    >>> [(piece.stop, logits.tolist()) for piece, logits, *_ in tiles.with_pairs(torch.tensor([0]), torch.tensor([0]))]
     [(1, [[-inf, 3.0]])]
     """
 
@@ -56,22 +56,29 @@ class QueryTiles:
                 row = row[order]
             self.cuts = torch.searchsorted(row, self.starts).tolist()
 
-    def with_pairs(self, rows: Tensor, order: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
-        """Each piece of the queries with its logits [C, N], which the next tile overwrites, and which pairs are of them.
+    def with_pairs(
+        self, rows: Tensor, columns: Tensor, *, apart: bool = False
+    ) -> Iterator[tuple[slice, Tensor, Tensor, Tensor]]:
+        """Each piece of the queries with its logits [C, N], which the next tile overwrites; which pairs are of them, and theirs.
 
         Args:
-            rows: [T] the query of each pair.
-            order: [T] places of the pairs, by ascending row.
+            rows, columns: [T] query and item of each pair.
+            apart: whether a forbidden pair has the logit it would have if it were allowed.
         """
+        order = rows.argsort()
         starts, cuts = self.starts.tolist(), torch.searchsorted(rows[order], self.starts).tolist()
         for number, start in enumerate(starts[:-1]):
             piece = slice(start, starts[number + 1])
             logits = self.buffer[: piece.stop - start]
             torch.addmm(self.bias, self.query[piece], self.by_dimension, out=logits)
+            asked = order[cuts[number] : cuts[number + 1]]
+            of_pair = logits[rows[asked] - start, columns[asked]]
             if self.forbidden is not None:
                 here = self.forbidden[self.cuts[number] : self.cuts[number + 1]] - start * self.num_items
                 logits.view(-1).index_fill_(0, here, -torch.inf)
-            yield piece, logits, order[cuts[number] : cuts[number + 1]]
+                if not apart:
+                    of_pair = logits[rows[asked] - start, columns[asked]]
+            yield piece, logits, asked, of_pair
 
 
 class ItemTiles:

@@ -134,6 +134,12 @@ class NetworkSettings(Table):
         description="what weighs the same in the loss: every query, however many items its target holds, or every item of a "
         "target, so that who took much counts for more",
     )
+    target_smoothing: Fraction = Field(
+        0.0,
+        description="full_softmax: share of each target's weight that goes to the items nearest to it by item-kNN, in proportion "
+        "to how near they are: who took one might as well have taken the other",
+    )
+    target_neighbours: Positive = Field(10, description="target_smoothing: so many of the nearest items")
     loss: Annotated[
         Literal["full_softmax", "sampled_softmax", "in_batch", "bce", "bpr", "contrastive"],
         OneOf(("full_softmax", "sampled_softmax", "bce", "bpr")),
@@ -184,6 +190,15 @@ class NetworkSettings(Table):
             raise ValueError(
                 f'hard_negatives = "{self.hard_negatives}" are of each query, and loss = "{self.loss}" has none of its own; set '
                 'loss = "bpr", "bce" or "contrastive", or hard_negatives = "none"'
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _smoothing_fits(self) -> Self:
+        if self.target_smoothing and self.loss != "full_softmax":
+            raise ValueError(
+                f"target_smoothing = {self.target_smoothing} spreads a target over several items, which loss = "
+                f'"{self.loss}" does not know; set loss = "full_softmax", or target_smoothing = 0'
             )
         return self
 

@@ -17,6 +17,7 @@ from shortlist.training.batches import BagExamples, Examples, TrainingExamples
 from shortlist.training.objective import SoftmaxObjective
 from shortlist.training.sampled_objective import SampledObjective
 from shortlist.training.sequences import TrainingSequences
+from shortlist.training.target_smoothing import TargetSmoothing
 from shortlist.training.value_weights import value_weights
 
 
@@ -28,8 +29,16 @@ def objective_of(
     remove_seen = settings.split.seen == "remove"
     if chosen.loss == "full_softmax":
         whole = chosen.target == "multi_hot" and chosen.target_share == 1
+        smoothing = None
+        if chosen.target_smoothing:
+            smoothing = TargetSmoothing(train, dataset.num_items, chosen.target_smoothing, chosen.target_neighbours)
         return SoftmaxObjective(
-            model, examples, remove_seen=remove_seen, target_weight=chosen.target_weight, targets_apart=whole
+            model,
+            examples,
+            remove_seen=remove_seen,
+            target_weight=chosen.target_weight,
+            targets_apart=whole,
+            smoothing=smoothing,
         )
     counts = np.bincount(train.item_idx[train.liked], minlength=dataset.num_items)
     return SampledObjective(model, examples, chosen, counts, remove_seen=remove_seen)
