@@ -7,7 +7,7 @@ out of the scores, from 0 (as trained) to 1 (none of it). It needs no new traini
 at every strength. Average popularity is the mean share of the training users who took the recommended items (Yin et al.,
 VLDB 2012), over lists of 20. Epochs are selected on validation at strength 0; the test is asked at all strengths.
 
-``--plot`` needs matplotlib, which is none of the project's requirements.
+``--plot`` needs the extra ``bench``: ``pip install 'shortlist[bench]'``.
 """
 
 from __future__ import annotations
