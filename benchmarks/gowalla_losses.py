@@ -41,7 +41,7 @@ SHARED: Mapping[str, Any] = {
     "similarity": "cosine",
     "temperature": 0.1,
 }
-SMOOTHED = {"target_smoothing": 0.5, "temperature": 0.08}
+SMOOTHED = {"target_smoothing": 0.5, "temperature": 0.07}
 ROWS: Mapping[str, Mapping[str, Any]] = {
     "full_softmax": {"loss": "full_softmax"},
     "sampled_softmax": {"loss": "sampled_softmax", "num_negatives": 4096},

@@ -47,9 +47,10 @@ from shortlist.models.two_tower import TwoTower
 from shortlist.settings import NetworkSettings, RecentPopularitySettings, Settings, SoftmaxDNNSettings, TwoTowerSettings
 from shortlist.training.batches import TrainingExamples
 from shortlist.training.objective import SoftmaxObjective
+from shortlist.training.pieces import Objective
 from shortlist.training.progress import Progress
 from shortlist.training.sampled_objective import SampledObjective
-from shortlist.training.trainer import Objective, fit
+from shortlist.training.trainer import fit
 
 SHARED = {
     "embedding_dim": 64,

@@ -8,8 +8,8 @@ Three protocols, whole corpus, seen items removed:
   the file's order (``chron_pos``), as published sequential figures count it (TARGETS' rows below);
 - ``strictly_before``: the same, but what shares the target's second is not known yet, as it would be live;
 - ``by_time``: one cut on the clock for everybody, 10 % of all ratings for the test and as many before for validation; each person
-  with ratings after the cut is asked once, for the first of them. Most of these people are new: their history is empty, and
-  what they ask for is what is popular just then.
+  with ratings after the cut is asked once, for the first of them. Most of these people are new and their history is empty;
+  ``(known)`` are the figures of those who have one.
 
 Settings were selected on the validation part of ``in_order`` (docs/LOG.md) and are the library's defaults for each
 history, but for ids alone: no features of people or films, as the published rows. Epochs are selected on each protocol's own
@@ -104,9 +104,14 @@ def measured(protocol: str, model: str, seed: int, console: Console | None) -> d
     if model == "baselines":
         fitted = fit_baselines(dataset, parts, settings)
         print(f"{protocol}: {fitted.selected}", flush=True)
-        found = {name: test_figures(one, parts) for name, one in fitted.retrievers.items()}
+        retrievers = fitted.retrievers
     else:
-        found = {f"softmax_dnn, {model}": network(dataset, parts, settings, console)}
+        retrievers = {f"softmax_dnn, {model}": network(dataset, parts, settings, console)}
+    found = {name: figures_of(one, parts.test) for name, one in retrievers.items()}
+    if protocol == "by_time":
+        known = with_history(parts.test)
+        print(f"{len(known):,} of {len(parts.test):,} have a history")
+        found |= {f"{name} (known)": figures_of(one, known) for name, one in retrievers.items()}
     seconds = time.perf_counter() - started
     for name, (hit, ndcg) in found.items():
         print(
@@ -121,17 +126,29 @@ def next_only(holdout: Holdout) -> Holdout:
     return replace(holdout, targets=slices(targets.values, targets.offsets[:-1], targets.offsets[:-1] + 1))
 
 
-def network(dataset: Dataset, parts: Split, settings: Settings, console: Console | None) -> tuple[float, float]:
-    """Epochs on validation, then the test."""
+def with_history(holdout: Holdout) -> Holdout:
+    """Those of the queries that know something of the person."""
+    rows = np.flatnonzero(holdout.queries.liked.lengths)
+    return replace(
+        holdout,
+        queries=holdout.queries.take(rows),
+        user_idx=holdout.user_idx[rows],
+        seen=holdout.seen.take(rows),
+        targets=holdout.targets.take(rows),
+    )
+
+
+def network(dataset: Dataset, parts: Split, settings: Settings, console: Console | None) -> Retriever:
+    """Fitted on the training part, epochs selected on validation."""
     selection = fit_for_selection(dataset, parts.train, parts.valid, settings, console)
     assert selection.run is not None
     seconds = np.median([epoch.seconds for epoch in selection.run.epochs])
     print(f"validation ndcg@10 {selection.figure:.4f} in epoch {selection.run.best_epoch}, {seconds:.1f} s an epoch")
-    return test_figures(selection.retriever, parts)
+    return selection.retriever
 
 
-def test_figures(retriever: Retriever, parts: Split) -> tuple[float, float]:
-    ranks = corpus_ranks(retriever, parts.test)
+def figures_of(retriever: Retriever, holdout: Holdout) -> tuple[float, float]:
+    ranks = corpus_ranks(retriever, holdout)
     return mean(ranks, "hit_rate@10"), mean(ranks, "ndcg@10")
 
 

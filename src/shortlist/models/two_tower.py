@@ -71,15 +71,17 @@ class TwoTower(NetworkRetriever):
         self.settings, self.has_item_bias = settings, settings.similarity == "euclidean"
         shared = history if settings.tied else None
         self.item_base = shared or ItemEmbedding(num_items, dim, *given, ids=settings.item_ids)
-        self.item_hidden = mlp(dim, settings.item_hidden_dims, dim, settings.dropout)
-        nn.init.zeros_(self.item_hidden[-1].weight)  # type: ignore[arg-type]  # φ starts as e
+        self.item_hidden: nn.Sequential | None = None
+        if settings.item_hidden_dims:
+            self.item_hidden = mlp(dim, settings.item_hidden_dims, dim, settings.dropout)
+            nn.init.zeros_(self.item_hidden[-1].weight)  # type: ignore[arg-type]  # φ starts as e
         self.register_buffer("item_counts", torch.from_numpy(np.asarray(item_counts, dtype=np.float32)))
 
     def items(self, rows: Tensor | None = None) -> Tensor:
         """φ [N, D], or of some items: the hidden layers see no others."""
         base = self.smoothed(self.item_base())
         base = base if rows is None else nn.functional.embedding(rows, base)
-        vectors = base + self.item_hidden(base)
+        vectors = base if self.item_hidden is None else base + self.item_hidden(base)
         return nn.functional.normalize(vectors, dim=1) if self.settings.similarity == "cosine" else vectors
 
     def forward(self, inputs: Mapping[str, Tensor], history_table: Tensor | None = None) -> Tensor:

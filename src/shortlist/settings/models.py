@@ -247,7 +247,9 @@ class TwoTowerSettings(NetworkSettings):
         True,
         description="whether an item has a free vector beside its features; without, new items are scored like any other",
     )
-    item_hidden_dims: tuple[Positive, ...] = Field((128,), description="widths of the item tower's hidden layers")
+    item_hidden_dims: tuple[Positive, ...] = Field(
+        (128,), description="widths of the item tower's hidden layers; none: an item is its embedding"
+    )
     tied: bool = Field(
         False, description="whether the history is made of the item tower's embeddings, or of a table of its own"
     )

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from shortlist.data.ragged import is_among
 from shortlist.losses import full_softmax
-from shortlist.losses.softmax import WIDE
 from shortlist.models.network import NetworkRetriever
 from shortlist.training.batches import Examples, TrainingBatch
 from shortlist.training.target_smoothing import TargetSmoothing
+
+_LARGE_TABLE = 2**22  # numbers: 65,536 items of 64
 
 
 class SoftmaxObjective:
@@ -42,8 +43,9 @@ class SoftmaxObjective:
     ) -> None:
         self.model, self.examples, self.remove_seen = model, examples, remove_seen
         self.target_weight, self.targets_apart, self.smoothing = target_weight, targets_apart, smoothing
-        # an accelerator is one; and of a table whose every operation is large, pieces would repeat what they share
-        self.in_pieces = model.device.type == "cpu" and model.graph is None and model.num_items < WIDE
+        # an accelerator is one; and of large tables, or over a graph, pieces repeat more than they share out
+        table = model.num_items * model.query.settings.embedding_dim
+        self.in_pieces = model.device.type == "cpu" and model.graph is None and table < _LARGE_TABLE
 
     def epoch(self, batch_size: int, rng: np.random.Generator) -> Iterator[TrainingBatch]:
         """The batches of one epoch."""
