@@ -6,7 +6,6 @@ called from several threads at a time, as a server does.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -40,13 +39,23 @@ def _share_out(num_rows: int, work: Callable[[int, int], None]) -> None:
     list(_threads().map(work, bounds[:-1], bounds[1:]))
 
 
+def in_threads(work: Callable[[NDArray[np.int64]], None], numbers: NDArray[np.int64]) -> None:
+    """Deal the numbers out like cards, one hand to every thread; the caller's own plays when there is only one."""
+    hands = [numbers[first :: _num_threads()] for first in range(min(_num_threads(), len(numbers)))]
+    if len(hands) == 1:
+        work(hands[0])
+    else:
+        list(_threads().map(work, hands))
+
+
 @cache
 def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_num_threads(), thread_name_prefix="shortlist-selection")
 
 
 def _num_threads() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """All processors this process may use, or as the environment's NUMBA_NUM_THREADS says."""
+    return int(numba.config.NUMBA_NUM_THREADS)
 
 
 @numba.njit(nogil=True, cache=True)

@@ -1,9 +1,11 @@
-"""Exact search: every item is scored. The default, and the oracle of any approximate index."""
+"""Exact search: the answer of scoring every item. The default, and the oracle of any approximate index."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +13,15 @@ from numpy.typing import NDArray
 from shortlist.data.ragged import Ragged
 from shortlist.retrieval.base import ScoredItems, Vectors, dot
 from shortlist.retrieval.filters import ALL, Candidates, unpack
-from shortlist.retrieval.selection import ranks, top
+from shortlist.retrieval.pruning import promising_first
+from shortlist.retrieval.quantized import QuantizedScan, is_supported
+from shortlist.retrieval.scan import Scan, TiledScan
+from shortlist.retrieval.selection import from_keys, ranks, top
 
 _BLOCK_CELLS = 8_000_000  # scores held at once: 32 MB of float32
 _FEW = 0.25  # share of the corpus up to which gathering the allowed items' vectors first is faster than scoring all
+_SCANNED = 5_000  # corpora from here on are laid out for pruning; smaller ones take less than a millisecond a query anyway
+_COMPILED = 30_000  # smaller ones should not wait for numba to load
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +45,11 @@ class ExactIndex:
     Args:
         item_vectors: [N, D] float32, dense or sparse.
 
-    Holds the scores of one block of queries at a time. Where filters leave few items (a quarter of the corpus or less),
-    ``search`` gathers their vectors and scores those only; else a query costs N × D multiply-adds: it does not prune.
+    The first ``search`` of a large corpus lays it out (``quantized`` where numba and the processor allow it, else ``scan``),
+    which takes a copy of the vectors, or a quarter of one, and about a second a million items. From then on items are left
+    out that cannot be among the best by their norm; the answers are those of scoring all, up to the last bits of float32
+    sums. Sparse vectors, and those that are not finite, are all scored, a block of queries at a time. Where filters leave few
+    items (a quarter of the corpus or less), ``search`` gathers their vectors and scores those only.
 
     >>> index = ExactIndex(np.eye(3, dtype=np.float32))
     >>> query = np.array([[3, 2, 1]], dtype=np.float32)
@@ -49,6 +59,8 @@ class ExactIndex:
 
     def __init__(self, item_vectors: Vectors) -> None:
         self.item_vectors = item_vectors
+        self._layout: Scan | None = None
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return int(self.item_vectors.shape[0])
@@ -63,17 +75,18 @@ class ExactIndex:
         """
         found: list[ScoredItems] = [_NOTHING] * len(candidates)
         for rows, items in self._restrictions(candidates):
-            if items is None:
-                vectors, asked = self.item_vectors, candidates.take(rows)
-            else:
-                vectors, asked = self.item_vectors[items], candidates.take(rows).among(items)
-            for start, scores in _blocks(vectors, query_vectors[rows], asked):
+            queries, asked = query_vectors[rows], candidates.take(rows)
+            if items is None and self._is_scannable(queries):
+                columns, best = from_keys(self._scan(queries).best(queries, min(k, len(self)), asked))
+                _fill(found, rows, columns, best)
+                continue
+            vectors = self.item_vectors if items is None else self.item_vectors[items]
+            asked = asked if items is None else asked.among(items)
+            for start, scores in _blocks(vectors, queries, asked):
                 columns, best = top(scores, min(k, scores.shape[1]))
-                for row, n in enumerate((columns >= 0).sum(axis=1)):
-                    chosen = columns[row, :n]
-                    # items ascend, so that of equal scores the lower index still comes first
-                    item_idx = chosen if items is None else items[chosen]
-                    found[rows[start + row]] = ScoredItems(item_idx, best[row, :n], "exact")
+                if items is not None:  # they ascend, so that of equal scores the lower index still comes first
+                    columns = np.where(columns >= 0, np.append(items, -1)[columns], -1)
+                _fill(found, rows[start : start + len(scores)], columns, best)
         return found
 
     def ranks(self, query_vectors: Vectors, targets: Ragged, candidates: Candidates) -> Ragged:
@@ -96,6 +109,24 @@ class ExactIndex:
             allowed.append(np.count_nonzero(scores > -np.inf, axis=1))
         return Examined(np.concatenate(lists), _rows(places, targets), np.concatenate(allowed))
 
+    def _is_scannable(self, query_vectors: Vectors) -> bool:
+        """Whether bounds hold and pay."""
+        return self._has_bounds and isinstance(query_vectors, np.ndarray) and bool(np.isfinite(query_vectors).all())
+
+    @cached_property
+    def _has_bounds(self) -> bool:
+        vectors = self.item_vectors
+        return len(self) >= _SCANNED and isinstance(vectors, np.ndarray) and bool(np.isfinite(vectors).all())
+
+    def _scan(self, query_vectors: NDArray[np.float32]) -> Scan:
+        """The corpus laid out, once; the first queries tell what is promising."""
+        with self._lock:
+            if self._layout is None:
+                order = promising_first(self.item_vectors, query_vectors)
+                is_quantized = len(self) >= _COMPILED and is_supported() and QuantizedScan.can_hold(self.item_vectors)
+                self._layout = (QuantizedScan if is_quantized else TiledScan)(self.item_vectors, order)
+            return self._layout
+
     def _restrictions(self, candidates: Candidates) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int32] | None]]:
         """Queries, and the items that alone need to be scored for them, ascending; None: all of the corpus.
 
@@ -113,6 +144,14 @@ class ExactIndex:
             yield rows, np.flatnonzero(is_met).astype(np.int32)
         if wide:
             yield np.sort(np.concatenate(wide)), None
+
+
+def _fill(
+    found: list[ScoredItems], rows: NDArray[np.int64], item_idx: NDArray[np.int32], score: NDArray[np.float32]
+) -> None:
+    """Put [b, k] answers, −1 behind the last, into their places."""
+    for row, items, scores, n in zip(rows.tolist(), item_idx, score, (item_idx >= 0).sum(axis=1).tolist(), strict=True):
+        found[row] = ScoredItems(items[:n], scores[:n], "exact")
 
 
 _NOTHING = ScoredItems(np.empty(0, np.int32), np.empty(0, np.float32), "exact")

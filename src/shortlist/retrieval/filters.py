@@ -85,7 +85,7 @@ class Candidates:
         either = self.exceptions.concat_rows(other.exceptions)
         width = int(either.values.max(initial=0)) + 1
         row, item = np.divmod(distinct(either.row_of_value * width + either.values), width)
-        admitted = self._admits(row, item, width) & other._admits(row, item, width)
+        admitted = self.admits(row, item, width) & other.admits(row, item, width)
         is_exception = admitted != _has(bitmaps, bitmap[row], item)
         exceptions = Ragged.from_row_of_value(item[is_exception].astype(np.int32), row[is_exception], len(self))
         return Candidates(exceptions, bitmaps=bitmaps, bitmap=bitmap)
@@ -119,16 +119,16 @@ class Candidates:
         mask[row, item] = ~mask[row, item]  # by assignment: a repeat changes nothing
         return mask
 
+    def admits(self, row: NDArray[Any], item: NDArray[Any], width: int) -> NDArray[np.bool_]:
+        """[T] whether each item may come back to its query; all items and exceptions below ``width``."""
+        own = self.exceptions.row_of_value * width + self.exceptions.values
+        return _has(self.bitmaps, self.base[row], item) ^ is_among(row * width + item, own)
+
     def groups(self) -> list[tuple[int, NDArray[np.int64]]]:
         """Numbers of bitmaps (or ALL, NONE), and the queries that have each."""
         order = np.argsort(self.base, kind="stable")
         numbers, first = np.unique(self.base[order], return_index=True)
         return list(zip(numbers.tolist(), np.split(order, first[1:]), strict=True))
-
-    def _admits(self, row: NDArray[Any], item: NDArray[Any], width: int) -> NDArray[np.bool_]:
-        """[T] whether each item may come back to its query; all items and exceptions below ``width``."""
-        own = self.exceptions.row_of_value * width + self.exceptions.values
-        return _has(self.bitmaps, self.base[row], item) ^ is_among(row * width + item, own)
 
 
 def pack(masks: NDArray[np.bool_]) -> Bitmap:

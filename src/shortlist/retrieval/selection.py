@@ -7,6 +7,7 @@ A forbidden item has the score −inf.
 from __future__ import annotations
 
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from shortlist.data.ragged import Ragged
 
 _COMPILED_CELLS = 2_000_000  # smaller blocks take milliseconds either way, and should not wait for numba to load
 _COMPARED_AT_ONCE = 4_000_000
+NO_KEY = np.int64(np.iinfo(np.int64).max)  # worse than any (see to_keys)
 
 
 def _has_numba() -> bool:
@@ -44,6 +46,33 @@ def top(scores: NDArray[np.float32], k: int) -> tuple[NDArray[np.int32], NDArray
     order = _best_first(scores, k)
     best = np.take_along_axis(scores, order, 1)
     return np.where(best > -np.inf, order, -1).astype(np.int32), best
+
+
+def to_keys(scores: NDArray[np.float32], items: NDArray[Any]) -> NDArray[np.int64]:
+    """Score and item in one number each: the lower, the better; of equal scores the lower item is the better.
+
+    So one unstable partition or one heap gives one answer.
+
+    Args:
+        scores: any shape, no NaN.
+        items: indices, of a shape that broadcasts.
+
+    >>> keys = to_keys(np.array([2, -1, 2], np.float32), np.array([7, 5, 3]))
+    >>> [one.tolist() for one in from_keys(np.sort(keys))]
+    [[3, 7, 5], [2.0, 2.0, -1.0]]
+    """
+    bits = (scores + np.float32(0)).view(np.int32)  # + 0 makes -0 and 0 one number
+    ordered = np.where(bits >= 0, bits, bits ^ np.int32(0x7FFFFFFF)).astype(np.int64)  # monotone in the score
+    keys: NDArray[np.int64] = -(ordered << 32) + items
+    return keys
+
+
+def from_keys(keys: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Items and scores of keys; of ``NO_KEY`` −1 and −inf."""
+    ordered = (-(keys >> 32)).astype(np.int32)
+    scores = np.where(ordered >= 0, ordered, ordered ^ np.int32(0x7FFFFFFF)).view(np.float32)
+    items = (keys & 0xFFFFFFFF).astype(np.int32)
+    return np.where(keys == NO_KEY, np.int32(-1), items), np.where(keys == NO_KEY, np.float32(-np.inf), scores)
 
 
 def ranks(scores: NDArray[np.float32], targets: Ragged, first_query: int = 0) -> NDArray[np.int64]:
@@ -93,14 +122,9 @@ def _is_worth_compiling(scores: NDArray[np.float32]) -> bool:
 
 
 def _best_first(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
-    """[B, k] columns of the best scores, ties by lower column.
-
-    Score and column go into one 64-bit key, so that one unstable partition gives one answer.
-    """
-    bits = (scores + np.float32(0)).view(np.int32)  # + 0 makes -0 and 0 one number
-    ordered = np.where(bits >= 0, bits, bits ^ np.int32(0x7FFFFFFF)).astype(np.int64)  # monotone in the score
+    """[B, k] columns of the best scores, ties by lower column."""
     num_items = scores.shape[1]
-    keys = -(ordered << 32) + np.arange(num_items)
+    keys = to_keys(scores, np.arange(num_items))
     if k < num_items:
         part = np.argpartition(keys, k - 1, axis=1)[:, :k]
     else:
