@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 
 from shortlist.retrieval.compiled import in_threads
 from shortlist.retrieval.filters import ALL
-from shortlist.retrieval.quantized import PANEL, TOGETHER
+from shortlist.retrieval.quantized import BLOCK, PANEL, TOGETHER
 
 _LANES = 16  # whole numbers of 32 bits in a register
 _REGISTERS = PANEL // _LANES
 _PANELS_AT_ONCE = 512  # with 64 dimensions 1 MB, which a core keeps at hand for all its queries
 _TINY = float(np.finfo(np.float32).tiny)
-_LEAST, _MOST = -(2.0**31), 2.0**31 - 1
 
 
 def has_byte_products() -> bool:
@@ -32,68 +31,86 @@ def has_byte_products() -> bool:
 
 
 @intrinsic
-def _products(typing_context: Any, queries: Any, query: Any, panels: Any, panel: Any, needed: Any, out: Any, steps: Any) -> Any:  # type: ignore[no-untyped-def] # noqa: E501
-    """Products [12, 32] of a group of queries and a panel of items into ``out``; bit r of the result: row r has one ≥ needed[r].
+def _products(typing_context, queries, query, panels, panel, lines, panel_facts, first_fact, needed, out, steps):  # type: ignore[no-untyped-def] # noqa: ANN, E501
+    """Products [12, 32] of a group of queries and a panel of items into ``out``, and how large they must be into ``needed``.
 
-    Written in LLVM's own language, because all 24 registers of sums must stay registers throughout the loop over dimensions.
+    Of row r that is  lines[0, r] / unit − lines[1, r] error / unit − lines[2, r] norm / unit + lines[3, r].  Bit r of the result
+    says whether any product of the row is. Written in LLVM's own language, because all 24 registers of sums must stay registers
+    throughout the loop over dimensions.
     """
-    signature = types.uint32(queries, types.intp, panels, types.intp, needed, out, types.intp)
+    signature = types.uint32(
+        queries, types.intp, panels, types.intp, lines, panel_facts, types.intp, needed, out, types.intp
+    )
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        i32, i64 = ir.IntType(32), ir.IntType(64)
-        vector = ir.VectorType(i32, _LANES)
-        undefined, zeros = ir.Constant(vector, ir.Undefined), ir.Constant(vector, [0] * _LANES)
+        i32, i64, double = ir.IntType(32), ir.IntType(64), ir.DoubleType()
+        sums_type, rows_type = ir.VectorType(i32, _LANES), ir.VectorType(double, TOGETHER)
         product = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(vector, [vector] * 3), "llvm.x86.avx512.vpdpbusd.512"
+            builder.module, ir.FunctionType(sums_type, [sums_type] * 3), "llvm.x86.avx512.vpdpbusd.512"
         )
 
-        def pointer(argument: int, offset: Any) -> Any:
+        def pointer(argument: int, first: Any, kind: Any) -> Any:
             array = context.make_array(signature.args[argument])(context, builder, arguments[argument])
-            return builder.bitcast(builder.gep(array.data, [offset]), i32.as_pointer())
+            return builder.bitcast(builder.gep(array.data, [first]), kind.as_pointer())
 
-        def at(start: Any, offset: Any) -> Any:
-            return builder.bitcast(builder.gep(start, [offset]), vector.as_pointer())
+        def at(start: Any, offset: Any, kind: Any) -> Any:
+            return builder.bitcast(builder.gep(start, [offset]), kind.as_pointer())
 
-        def everywhere(number: Any) -> Any:
-            return builder.shuffle_vector(builder.insert_element(undefined, number, i32(0)), undefined, zeros)
+        def everywhere(number: Any, count: int) -> Any:
+            one = ir.Constant(ir.VectorType(number.type, count), ir.Undefined)
+            return builder.shuffle_vector(
+                builder.insert_element(one, number, i32(0)), one, ir.VectorType(i32, count)([0] * count)
+            )
 
-        query_codes, panel_codes = pointer(0, arguments[1]), pointer(2, arguments[3])
-        least, products = pointer(4, i64(0)), pointer(5, i64(0))
+        query_codes, panel_codes = pointer(0, arguments[1], i32), pointer(2, arguments[3], i32)
+        products, facts, terms = pointer(8, i64(0), i32), pointer(5, arguments[6], double), pointer(4, i64(0), double)
+
+        # what is needed
+        total = builder.load(at(terms, i64(3 * TOGETHER), rows_type), align=8)
+        for number, combine in enumerate((builder.fadd, builder.fsub, builder.fsub)):
+            term = builder.load(at(terms, i64(number * TOGETHER), rows_type), align=8)
+            fact = everywhere(builder.load(builder.gep(facts, [i64(number)])), TOGETHER)
+            total = combine(total, builder.fmul(term, fact))
+        for comparison, limit in (("<", 2.0**31 - 1), (">", -(2.0**31))):
+            limits = rows_type([limit] * TOGETHER)
+            total = builder.select(builder.fcmp_ordered(comparison, total, limits), total, limits)
+        least = builder.fptosi(total, ir.VectorType(i32, TOGETHER))
+        builder.store(least, pointer(7, i64(0), ir.VectorType(i32, TOGETHER)), align=4)
+
+        # what there is
         before, loop, after = builder.block, builder.append_basic_block(), builder.append_basic_block()
         builder.branch(loop)
         builder.position_at_end(loop)
         step = builder.phi(i64)
-        sums = [builder.phi(vector) for _ in range(TOGETHER * _REGISTERS)]
-        items = []
-        for part in range(_REGISTERS):
-            offset = builder.add(builder.mul(step, i64(PANEL)), i64(part * _LANES))
-            items.append(builder.load(at(panel_codes, offset), align=4))
+        sums = [builder.phi(sums_type) for _ in range(TOGETHER * _REGISTERS)]
+        offsets = [builder.add(builder.mul(step, i64(PANEL)), i64(part * _LANES)) for part in range(_REGISTERS)]
+        items = [builder.load(at(panel_codes, offset, sums_type), align=4) for offset in offsets]
         totals = []
         for row in range(TOGETHER):
             offset = builder.add(builder.mul(step, i64(TOGETHER)), i64(row))
-            code = everywhere(builder.load(builder.gep(query_codes, [offset])))
-            totals += [
-                builder.call(product, [sums[row * _REGISTERS + part], items[part], code]) for part in range(_REGISTERS)
-            ]
-        for one, total in zip(sums, totals, strict=True):
-            one.add_incoming(zeros, before)
-            one.add_incoming(total, loop)
-        following = builder.add(step, i64(1))
+            code = everywhere(builder.load(builder.gep(query_codes, [offset])), _LANES)
+            for part in range(_REGISTERS):
+                totals.append(builder.call(product, [sums[len(totals)], items[part], code]))
+        for one, following in zip(sums, totals, strict=True):
+            one.add_incoming(sums_type([0] * _LANES), before)
+            one.add_incoming(following, loop)
+        next_step = builder.add(step, i64(1))
         step.add_incoming(i64(0), before)
-        step.add_incoming(following, loop)
-        builder.cbranch(builder.icmp_signed("<", following, arguments[6]), loop, after)
+        step.add_incoming(next_step, loop)
+        builder.cbranch(builder.icmp_signed("<", next_step, arguments[9]), loop, after)
+
+        # where it suffices
         builder.position_at_end(after)
         rows = i32(0)
         for row in range(TOGETHER):
-            threshold = everywhere(builder.load(builder.gep(least, [i64(row)])))
-            found = ir.Constant(ir.VectorType(ir.IntType(1), _LANES), [0] * _LANES)
-            for part in range(_REGISTERS):
-                total = totals[row * _REGISTERS + part]
-                found = builder.or_(found, builder.icmp_signed(">=", total, threshold))
-                builder.store(total, at(products, i64(row * PANEL + part * _LANES)), align=4)
-            lanes = builder.bitcast(found, ir.IntType(_LANES))
-            is_found = builder.zext(builder.icmp_unsigned("!=", lanes, ir.IntType(_LANES)(0)), i32)
-            rows = builder.or_(rows, builder.shl(is_found, i32(row)))
+            threshold = everywhere(builder.extract_element(least, i32(row)), _LANES)
+            lanes = ir.IntType(_LANES)(0)
+            for part, sums_of_row in enumerate(totals[row * _REGISTERS : (row + 1) * _REGISTERS]):
+                is_enough = builder.icmp_signed(">=", sums_of_row, threshold)
+                lanes = builder.or_(lanes, builder.bitcast(is_enough, lanes.type))
+                builder.store(sums_of_row, at(products, i64(row * PANEL + part * _LANES), sums_type), align=4)
+            is_any = builder.zext(builder.icmp_unsigned("!=", lanes, lanes.type(0)), i32)
+            rows = builder.or_(rows, builder.shl(is_any, i32(row)))
         return rows
 
     return signature, generate
@@ -102,6 +119,7 @@ def _products(typing_context: Any, queries: Any, query: Any, panels: Any, panel:
 def scan(
     panels: NDArray[np.uint8],
     panel_facts: NDArray[np.float64],
+    bounds: NDArray[np.float64],
     items: NDArray[np.int32],
     item_vectors: NDArray[np.float32],
     codes: NDArray[np.int32],
@@ -119,11 +137,12 @@ def scan(
 
     Args:
         panels: [P, steps, 32, 4] codes of the items, and 128.
-        panel_facts: [P, 6] largest norm, largest norm of the rest, least and largest last dimension, largest error, 1 / unit.
+        panel_facts: [P, 3] 1 / unit, largest error / unit, largest norm / unit.
+        bounds: [⌈P / 8⌉, 4] of eight panels: ``pruning.Bounds``, in the order of its fields.
         items: [P · 32] which item stands there, −1: none.
         item_vectors: [N, D].
         codes: [G, steps, 12] of the queries, four dimensions in one.
-        query_facts: [8, G · 12] norm, norm of the rest, last dimension, coded norm, error and rounding, 1 / unit, what
+        query_facts: [G, 8, 12] norm, norm of the rest, last dimension, coded norm, error and rounding, 1 / unit, what
             128 adds to a product, rounding.
         slots: [G · 12] the query that stands there, −1: none.
         queries: [B, D].
@@ -131,15 +150,15 @@ def scan(
         keys: [B, k] a heap a query, the worst key on top.
         count: [B] how many keys it has.
         threshold: [B] score of its worst key where it is full.
-        start, stop: of the panels.
+        start, stop: of the panels, multiples of 8 but for the end.
     """
     flat, numbers, steps = panels.reshape(-1), codes.reshape(-1), panels.shape[1]
     groups = np.arange(codes.shape[0])
 
     def work(own: NDArray[np.int64]) -> None:
         _scan(
-            flat, panel_facts, items, item_vectors, numbers, query_facts, slots, queries, *admitted,
-            keys, count, threshold, start, stop, own, steps,
+            flat, panel_facts, bounds, items, item_vectors, numbers, query_facts, slots, queries,
+            *admitted, keys, count, threshold, start, stop, own, steps,
         )  # fmt: skip
 
     in_threads(work, groups)
@@ -147,28 +166,33 @@ def scan(
 
 @numba.njit(nogil=True, cache=True)
 def _scan(  # type: ignore[no-untyped-def] # noqa: ANN
-    panels, panel_facts, items, item_vectors, codes, query_facts, slots, queries, bitmaps, bitmap, offsets, exceptions,
-    keys, count, threshold, start, stop, groups, steps,
+    panels, panel_facts, bounds, items, item_vectors, codes, query_facts, slots, queries,
+    bitmaps, bitmap, offsets, exceptions, keys, count, threshold, start, stop, groups, steps,
 ):  # fmt: skip
     products, needed = np.empty(TOGETHER * PANEL, np.int32), np.empty(TOGETHER, np.int32)
-    least = np.empty(TOGETHER)
+    lines, least = np.empty((4, TOGETHER)), np.empty(TOGETHER)
+    facts_of_panels = panel_facts.reshape(-1)
     for first in range(start, stop, _PANELS_AT_ONCE):
         for group in groups:
+            facts = query_facts[group]
             for r in range(TOGETHER):
                 query = slots[group * TOGETHER + r]
                 least[r] = threshold[query] if query >= 0 else np.inf
-            facts = query_facts[:, group * TOGETHER : (group + 1) * TOGETHER]
+                lines[0, r] = (least[r] - _TINY) * facts[5, r]
+                lines[1, r], lines[2, r], lines[3, r] = facts[3, r] * facts[5, r], facts[4, r] * facts[5, r], facts[6, r]
             for panel in range(first, min(first + _PANELS_AT_ONCE, stop)):
-                if not _needed(facts, panel_facts[panel], least, needed):
+                if panel % BLOCK == 0:
+                    is_open = _reaches(facts, bounds[panel // BLOCK], least)
+                if not is_open:
                     continue
-                at = group * steps * TOGETHER, panel * steps * PANEL * 4
-                rows = _products(codes, at[0], panels, at[1], needed, products, steps)
-                if rows == 0:
-                    continue
-                for r in range(TOGETHER):
-                    if not rows >> r & 1:
-                        continue
+                rows = _products(
+                    codes, group * steps * TOGETHER, panels, panel * steps * PANEL * 4,
+                    lines, facts_of_panels, panel * 3, needed, products, steps,
+                )  # fmt: skip
+                for r in range(TOGETHER if rows else 0):
                     query = slots[group * TOGETHER + r]
+                    if not rows >> r & 1 or query < 0:
+                        continue
                     for lane in range(PANEL):
                         item = items[panel * PANEL + lane]
                         if products[r * PANEL + lane] < needed[r] or item < 0:
@@ -178,23 +202,19 @@ def _scan(  # type: ignore[no-untyped-def] # noqa: ANN
                             if score >= least[r]:
                                 least[r] = _keep(keys, query, count, score, item, least[r])
                     threshold[query] = least[r]
+                    lines[0, r] = (least[r] - _TINY) * facts[5, r]
 
 
 @numba.njit(nogil=True, cache=True)
-def _needed(facts, panel, least, needed):  # type: ignore[no-untyped-def] # noqa: ANN
-    """Write which products may belong to scores of at least so much; say whether there can be any."""
-    norm, rest, low, high, error, per_unit = panel
-    is_open = False
+def _reaches(facts, bounds, least):  # type: ignore[no-untyped-def] # noqa: ANN
+    """Whether any query of a group may find a score it wants among these items; see ``pruning.Bounds.reach``."""
+    norm, rest, low, high = bounds
     for r in range(TOGETHER):
         last = facts[2, r]
-        reach = min(facts[0, r] * norm, facts[1, r] * rest + max(last * low, last * high)) + facts[7, r] * norm + _TINY
-        is_open |= reach >= least[r]
-    if is_open:
-        for r in range(TOGETHER):
-            score = least[r] - facts[3, r] * error - facts[4, r] * norm - _TINY
-            product = score * facts[5, r] * per_unit + facts[6, r] - 1
-            needed[r] = np.int32(min(max(product, _LEAST), _MOST))
-    return is_open
+        apart = facts[1, r] * rest + max(last * low, last * high)
+        if min(facts[0, r] * norm, apart) + facts[7, r] * norm + _TINY >= least[r]:
+            return True
+    return False
 
 
 @numba.njit(nogil=True, cache=True)

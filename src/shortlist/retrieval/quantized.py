@@ -24,6 +24,7 @@ from shortlist.retrieval.scan import LOWEST
 from shortlist.retrieval.selection import NO_KEY
 
 PANEL, TOGETHER = 32, 12  # items and queries whose products are in the processor's registers at one time
+BLOCK = 8  # panels that have one bound
 _FIRST_PANELS = 64  # these, for all queries, tell which queries will stop early
 _PANELS_AT_ONCE = 2048
 _OFFSET = 128  # the processor multiplies unsigned by signed bytes: items are stored with this added
@@ -90,9 +91,10 @@ class QuantizedScan:
         num_panels, steps = -(-num_items // PANEL), -(-num_dimensions // 4)
         self._items = np.full(num_panels * PANEL, -1, dtype=np.int32)
         self._items[:num_items] = order
-        self._panels = np.full((num_panels, steps, PANEL, 4), _OFFSET, dtype=np.uint8)
-        bounds = Bounds.of(item_vectors, order, PANEL)
-        error, unit = np.empty(num_panels), np.empty(num_panels)
+        self._panels = _aligned((num_panels, steps, PANEL, 4))
+        bounds = Bounds.of(item_vectors, order, BLOCK * PANEL)
+        self._bounds = np.stack([bounds.norm, bounds.rest, bounds.low, bounds.high], axis=1)
+        self._facts = np.empty((num_panels, 3))
         for start in range(0, num_panels, _PANELS_AT_ONCE):
             part = slice(start, min(start + _PANELS_AT_ONCE, num_panels))
             chosen = self._items[part.start * PANEL : part.stop * PANEL]
@@ -102,9 +104,10 @@ class QuantizedScan:
             codes[:, :, :num_dimensions] = coded.codes.reshape(-1, PANEL, num_dimensions)
             of_steps = codes.reshape(-1, PANEL, steps, 4).transpose(0, 2, 1, 3)
             self._panels[part] = of_steps + _OFFSET
-            error[part] = coded.error.reshape(-1, PANEL).max(axis=1)
-            unit[part] = coded.unit[::PANEL]
-        self._facts = np.stack([bounds.norm, bounds.rest, bounds.low, bounds.high, error, 1 / unit], axis=1)
+            norm = np.linalg.norm(vectors.astype(np.float64), axis=1)
+            facts = np.ones(len(norm)), coded.error, norm
+            self._facts[part] = np.stack([fact.reshape(-1, PANEL).max(axis=1) for fact in facts], axis=1)
+            self._facts[part] /= coded.unit[::PANEL, None]
 
     @staticmethod
     def can_hold(item_vectors: NDArray[np.float32]) -> bool:
@@ -130,7 +133,7 @@ class QuantizedScan:
                 packed, facts = _packed(coded, queries, norm, rows)
                 slots = np.append(rows, np.full(-len(rows) % TOGETHER, -1))
                 scan(
-                    self._panels, self._facts, self._items, self._item_vectors, packed, facts, slots, queries,
+                    self._panels, self._facts, self._bounds, self._items, self._item_vectors, packed, facts, slots, queries,
                     admitted, keys, count, threshold, start, stop,
                 )  # fmt: skip
             rows = np.argsort(threshold / np.maximum(norm, np.finfo(np.float32).tiny), kind="stable")
@@ -140,7 +143,7 @@ class QuantizedScan:
 def _packed(
     coded: Coded, queries: NDArray[np.float32], norm: NDArray[np.float64], rows: NDArray[np.int64]
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """Codes [G, steps, 12] of four dimensions each, and facts [8, G · 12], of queries in this order, filled up."""
+    """Codes [G, steps, 12] of four dimensions each, and facts [G, 8, 12], of queries in this order, filled up."""
     num_rows, num_dimensions = queries.shape
     groups, steps = -(-num_rows // TOGETHER), -(-num_dimensions // 4)
     codes = np.zeros((groups * TOGETHER, 4 * steps), dtype=np.int8)
@@ -149,12 +152,21 @@ def _packed(
     rest = np.linalg.norm(queries[:, :-1].astype(np.float64), axis=1)
     offset = _OFFSET * coded.codes.sum(axis=1, dtype=np.int64)
     rounded = rounding(num_dimensions) * norm
-    per_query = norm, rest, queries[:, -1], coded.norm, coded.error + rounded, 1 / coded.unit, offset, rounded
+    per_query = norm, rest, queries[:, -1], coded.norm, coded.error + rounded, 1 / coded.unit, offset - 1, rounded
     facts = np.ones((len(per_query), groups * TOGETHER))
     facts[:, :num_rows] = np.stack(per_query)[:, rows]
+    facts = np.ascontiguousarray(facts.reshape(-1, groups, TOGETHER).transpose(1, 0, 2))
     return np.ascontiguousarray(of_groups).view(np.int32)[..., 0], facts
 
 
 def _sorted_rows(rows: Ragged, width: int) -> Ragged:
     row, item = np.divmod(distinct(rows.row_of_value * width + rows.values), width)
     return Ragged.from_row_of_value(item, row, len(rows))
+
+
+def _aligned(shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Empty bytes that begin where a line of the cache does: reading across two takes half as long again."""
+    size = int(np.prod(shape))
+    memory = np.empty(size + 64, dtype=np.uint8)
+    start = -memory.ctypes.data % 64
+    return memory[start : start + size].reshape(shape)

@@ -12,7 +12,7 @@ from shortlist.retrieval.pruning import Bounds
 from shortlist.retrieval.selection import NO_KEY, from_keys, to_keys
 
 _GROUP = 1024  # items whose scores have one bound
-_CELLS = 1 << 20  # scores of a tile: 4 MB of float32, which stay in a cache
+_CELLS = 1 << 18  # scores of a tile: 1 MB of float32, which stays in a core's cache
 _MOST_GROUPS = 16  # in a tile
 _QUERIES = 256
 LOWEST = float(np.finfo(np.float32).min)
@@ -60,7 +60,8 @@ class TiledScan:
                 continue
             start = group * _GROUP
             scores = self._vectors[start : start + groups * _GROUP] @ queries[active].T
-            place, column = np.nonzero(scores >= found.threshold[active].astype(np.float32))
+            passing = np.flatnonzero(scores >= found.threshold[active].astype(np.float32))  # np.nonzero takes ten times as long
+            place, column = np.divmod(passing, len(active))
             found.add(active[column], self._order[start + place], scores[place, column])
         return found.keys()
 
