@@ -31,16 +31,14 @@ def has_byte_products() -> bool:
 
 
 @intrinsic
-def _products(typing_context, queries, query, panels, panel, lines, panel_facts, first_fact, needed, out, steps):  # type: ignore[no-untyped-def] # noqa: ANN, E501
-    """Products [12, 32] of a group of queries and a panel of items into ``out``, and how large they must be into ``needed``.
+def _products(typing_context, queries, query, panels, panel, lines, facts, fact, steps, found):  # type: ignore[no-untyped-def] # noqa: ANN, E501
+    """Whether of the products [12, 32] of a group of queries and a panel of items any is large enough; then ``found`` says which.
 
-    Of row r that is  lines[0, r] / unit − lines[1, r] error / unit − lines[2, r] norm / unit + lines[3, r].  Bit r of the result
-    says whether any product of the row is. Written in LLVM's own language, because all 24 registers of sums must stay registers
-    throughout the loop over dimensions.
+    Large enough is, in row r,  lines[0, r] / unit − lines[1, r] error / unit − lines[2, r] norm / unit + lines[3, r];  bit i of
+    found[r] [12] is item i. Written in LLVM's own language, because all 24 registers of sums must stay registers throughout the
+    loop over dimensions.
     """
-    signature = types.uint32(
-        queries, types.intp, panels, types.intp, lines, panel_facts, types.intp, needed, out, types.intp
-    )
+    signature = types.boolean(queries, types.intp, panels, types.intp, lines, facts, types.intp, types.intp, found)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         i32, i64, double = ir.IntType(32), ir.IntType(64), ir.DoubleType()
@@ -63,7 +61,8 @@ def _products(typing_context, queries, query, panels, panel, lines, panel_facts,
             )
 
         query_codes, panel_codes = pointer(0, arguments[1], i32), pointer(2, arguments[3], i32)
-        products, facts, terms = pointer(8, i64(0), i32), pointer(5, arguments[6], double), pointer(4, i64(0), double)
+        terms, facts = pointer(4, i64(0), double), pointer(5, arguments[6], double)
+        found = pointer(8, i64(0), ir.IntType(_LANES))
 
         # what is needed
         total = builder.load(at(terms, i64(3 * TOGETHER), rows_type), align=8)
@@ -75,7 +74,6 @@ def _products(typing_context, queries, query, panels, panel, lines, panel_facts,
             limits = rows_type([limit] * TOGETHER)
             total = builder.select(builder.fcmp_ordered(comparison, total, limits), total, limits)
         least = builder.fptosi(total, ir.VectorType(i32, TOGETHER))
-        builder.store(least, pointer(7, i64(0), ir.VectorType(i32, TOGETHER)), align=4)
 
         # what there is
         before, loop, after = builder.block, builder.append_basic_block(), builder.append_basic_block()
@@ -97,23 +95,32 @@ def _products(typing_context, queries, query, panels, panel, lines, panel_facts,
         next_step = builder.add(step, i64(1))
         step.add_incoming(i64(0), before)
         step.add_incoming(next_step, loop)
-        builder.cbranch(builder.icmp_signed("<", next_step, arguments[9]), loop, after)
+        builder.cbranch(builder.icmp_signed("<", next_step, arguments[7]), loop, after)
 
         # where it suffices
         builder.position_at_end(after)
-        rows = i32(0)
+        lanes_type = ir.VectorType(ir.IntType(1), _LANES)
+        is_enough = []
         for row in range(TOGETHER):
             threshold = everywhere(builder.extract_element(least, i32(row)), _LANES)
-            lanes = ir.IntType(_LANES)(0)
-            for part, sums_of_row in enumerate(totals[row * _REGISTERS : (row + 1) * _REGISTERS]):
-                is_enough = builder.icmp_signed(">=", sums_of_row, threshold)
-                lanes = builder.or_(lanes, builder.bitcast(is_enough, lanes.type))
-                builder.store(sums_of_row, at(products, i64(row * PANEL + part * _LANES), sums_type), align=4)
-            is_any = builder.zext(builder.icmp_unsigned("!=", lanes, lanes.type(0)), i32)
-            rows = builder.or_(rows, builder.shl(is_any, i32(row)))
-        return rows
+            for one in totals[row * _REGISTERS : (row + 1) * _REGISTERS]:
+                is_enough.append(builder.icmp_signed(">=", one, threshold))  # noqa: PERF401 - instructions, in order
+        is_any = is_enough[0]
+        for one in is_enough[1:]:
+            is_any = builder.or_(is_any, one)
+        is_any = builder.icmp_unsigned("!=", builder.bitcast(is_any, ir.IntType(_LANES)), ir.IntType(_LANES)(0))
+        with builder.if_then(is_any, likely=False):
+            for number, one in enumerate(is_enough):
+                builder.store(one, at(found, i64(number), lanes_type), align=2)
+        return is_any
 
     return signature, generate
+
+
+@intrinsic
+def _lowest(typing_context, number):  # type: ignore[no-untyped-def] # noqa: ANN
+    """Place of the lowest bit of a number other than 0."""
+    return types.uint32(types.uint32), lambda _, builder, __, numbers: builder.cttz(numbers[0], ir.IntType(1)(1))
 
 
 def scan(
@@ -169,7 +176,7 @@ def _scan(  # type: ignore[no-untyped-def] # noqa: ANN
     panels, panel_facts, bounds, items, item_vectors, codes, query_facts, slots, queries,
     bitmaps, bitmap, offsets, exceptions, keys, count, threshold, start, stop, groups, steps,
 ):  # fmt: skip
-    products, needed = np.empty(TOGETHER * PANEL, np.int32), np.empty(TOGETHER, np.int32)
+    found = np.empty(TOGETHER, np.uint32)
     lines, least = np.empty((4, TOGETHER)), np.empty(TOGETHER)
     facts_of_panels = panel_facts.reshape(-1)
     for first in range(start, stop, _PANELS_AT_ONCE):
@@ -185,22 +192,25 @@ def _scan(  # type: ignore[no-untyped-def] # noqa: ANN
                     is_open = _reaches(facts, bounds[panel // BLOCK], least)
                 if not is_open:
                     continue
-                rows = _products(
+                if not _products(
                     codes, group * steps * TOGETHER, panels, panel * steps * PANEL * 4,
-                    lines, facts_of_panels, panel * 3, needed, products, steps,
-                )  # fmt: skip
-                for r in range(TOGETHER if rows else 0):
-                    query = slots[group * TOGETHER + r]
-                    if not rows >> r & 1 or query < 0:
+                    lines, facts_of_panels, panel * 3, steps, found,
+                ):  # fmt: skip
+                    continue
+                for r in range(TOGETHER):
+                    query, lanes = slots[group * TOGETHER + r], found[r]
+                    if lanes == 0 or query < 0:
                         continue
-                    for lane in range(PANEL):
-                        item = items[panel * PANEL + lane]
-                        if products[r * PANEL + lane] < needed[r] or item < 0:
+                    while lanes:
+                        item = items[panel * PANEL + _lowest(lanes)]
+                        lanes &= lanes - np.uint32(1)
+                        if item < 0 or not _admits(
+                            bitmaps, bitmap[query], exceptions, offsets[query], offsets[query + 1], item
+                        ):
                             continue
-                        if _admits(bitmaps, bitmap[query], exceptions, offsets[query], offsets[query + 1], item):
-                            score = _dot(queries, query, item_vectors, item)
-                            if score >= least[r]:
-                                least[r] = _keep(keys, query, count, score, item, least[r])
+                        score = _dot(queries, query, item_vectors, item)
+                        if score >= least[r]:
+                            least[r] = _keep(keys, query, count, score, item, least[r])
                     threshold[query] = least[r]
                     lines[0, r] = (least[r] - _TINY) * facts[5, r]
 
