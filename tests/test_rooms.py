@@ -12,7 +12,7 @@ import pytest
 import shortlist
 
 SOURCE = Path(shortlist.__file__).parent
-HEAVY = {"torch", "numba", "onnx", "onnxscript"}
+HEAVY = {"torch", "numba", "llvmlite", "onnx", "onnxscript"}
 MAY_NOT_KNOW = {
     "data": {
         "shortlist.models",
@@ -71,7 +71,10 @@ def test_rooms_keep_apart(room: str) -> None:
             own = name.startswith(f"shortlist.{room}")
             for forbidden in MAY_NOT_KNOW[room]:
                 known = name == forbidden or name.startswith(f"{forbidden}.")
-                compiled = file.name == "compiled.py" and name == "numba"  # the fast road beside a plain one
+                compiled = file.name.startswith("compiled") and name.split(".")[0] in {
+                    "numba",
+                    "llvmlite",
+                }  # the fast road beside a plain one
                 assert own or not known or compiled, f"{file.relative_to(SOURCE)} imports {name}"
 
 
@@ -92,7 +95,7 @@ def test_serving_needs_no_torch(demo_folder: Path) -> None:
 import sys
 class Absent:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {"torch", "numba", "onnx", "onnxscript", "optuna"}:
+        if name.split(".")[0] in {"torch", "numba", "llvmlite", "onnx", "onnxscript", "optuna"}:
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Absent())
 import shortlist

@@ -104,10 +104,15 @@ class Recommender:
         """
         self._check_k(k)
         row = self.dataset.items.row(item_id)
-        vectors = self.similarity_vectors
+        index = self.similarity_index
         others = Candidates(Ragged.from_rows([[row]])) & self.admission.available(np.array([time.time() * 1000]))
-        scored = ExactIndex(vectors).search(vectors[[row]], k, others)[0]
+        scored = index.search(index.item_vectors[[row]], k, others)[0]
         return self._recommendations(scored, [()] * len(scored))
+
+    @cached_property
+    def similarity_index(self) -> ExactIndex:
+        """By cosine."""
+        return ExactIndex(self.similarity_vectors)
 
     @cached_property
     def similarity_vectors(self) -> NDArray[np.float32]:

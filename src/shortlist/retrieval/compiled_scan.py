@@ -157,7 +157,7 @@ def scan(
         keys: [B, k] a heap a query, the worst key on top.
         count: [B] how many keys it has.
         threshold: [B] score of its worst key where it is full.
-        start, stop: of the panels, multiples of 8 but for the end.
+        start, stop: of the panels.
     """
     flat, numbers, steps = panels.reshape(-1), codes.reshape(-1), panels.shape[1]
     groups = np.arange(codes.shape[0])
@@ -186,9 +186,13 @@ def _scan(  # type: ignore[no-untyped-def] # noqa: ANN
                 query = slots[group * TOGETHER + r]
                 least[r] = threshold[query] if query >= 0 else np.inf
                 lines[0, r] = (least[r] - _TINY) * facts[5, r]
-                lines[1, r], lines[2, r], lines[3, r] = facts[3, r] * facts[5, r], facts[4, r] * facts[5, r], facts[6, r]
+                lines[1, r], lines[2, r], lines[3, r] = (
+                    facts[3, r] * facts[5, r],
+                    facts[4, r] * facts[5, r],
+                    facts[6, r],
+                )
             for panel in range(first, min(first + _PANELS_AT_ONCE, stop)):
-                if panel % BLOCK == 0:
+                if panel == first or panel % BLOCK == 0:
                     is_open = _reaches(facts, bounds[panel // BLOCK], least)
                 if not is_open:
                     continue

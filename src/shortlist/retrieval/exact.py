@@ -20,7 +20,9 @@ from shortlist.retrieval.selection import from_keys, ranks, top
 
 _BLOCK_CELLS = 8_000_000  # scores held at once: 32 MB of float32
 _FEW = 0.25  # share of the corpus up to which gathering the allowed items' vectors first is faster than scoring all
-_SCANNED = 5_000  # corpora from here on are laid out for pruning; smaller ones take less than a millisecond a query anyway
+_SCANNED = (
+    5_000  # corpora from here on are laid out for pruning; smaller ones take less than a millisecond a query anyway
+)
 _COMPILED = 30_000  # smaller ones should not wait for numba to load
 
 

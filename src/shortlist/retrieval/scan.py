@@ -60,7 +60,9 @@ class TiledScan:
                 continue
             start = group * _GROUP
             scores = self._vectors[start : start + groups * _GROUP] @ queries[active].T
-            passing = np.flatnonzero(scores >= found.threshold[active].astype(np.float32))  # np.nonzero takes ten times as long
+            passing = np.flatnonzero(
+                scores >= found.threshold[active].astype(np.float32)
+            )  # np.nonzero takes ten times as long
             place, column = np.divmod(passing, len(active))
             found.add(active[column], self._order[start + place], scores[place, column])
         return found.keys()
