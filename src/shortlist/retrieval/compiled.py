@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from typing import Any
 
 import numba
 import numpy as np
@@ -55,7 +56,8 @@ def _threads() -> ThreadPoolExecutor:
 
 def _num_threads() -> int:
     """All processors this process may use, or as the environment's NUMBA_NUM_THREADS says."""
-    return int(numba.config.NUMBA_NUM_THREADS)
+    config: Any = numba.config
+    return int(config.NUMBA_NUM_THREADS)
 
 
 @numba.njit(nogil=True, cache=True)

@@ -35,7 +35,7 @@ _MOST_DIMENSIONS = 32_768  # sums of products stay within 32 bits
 def is_supported() -> bool:
     """Whether numba is there, and the processor has the instruction (AVX-512 VNNI: Intel since 2019, AMD since 2022)."""
     try:
-        from shortlist.retrieval.compiled_scan import has_byte_products
+        from shortlist.retrieval.compiled_products import has_byte_products
     except ImportError:
         return False
     return has_byte_products()
