@@ -2,7 +2,7 @@
 
     python exact_search.py FOLDER LIBRARY THREADS REPEATS
 
-FOLDER has ``items.npy``, ``queries.npy`` and the seen items of each query, ``seen_values.npy`` and ``seen_offsets.npy``. Faiss and
+FOLDER has ``items.npy``, ``queries.npy`` and what each query has seen, ``seen_values.npy`` and ``seen_offsets.npy``. Faiss and
 ScaNN cannot leave out what a query has seen: they are asked without. Prints one line of JSON: the least seconds of the batch,
 the least seconds of one query (mean of 16 asked one after the other), and where the answers were written.
 """

@@ -32,7 +32,7 @@ def scan(
     query_facts: Doubles,
     slots: Longs,
     queries: Floats,
-    admitted: tuple[Bytes, Longs, Longs, Ints],
+    admitted: tuple[Bytes, Longs, Longs, Ints, Longs],
     keys: Longs,
     count: Longs,
     threshold: Doubles,
@@ -52,7 +52,8 @@ def scan(
             128 adds to a product, rounding.
         slots: [G · 12] the query that stands there, −1: none.
         queries: [B, D].
-        admitted: bitmaps, their numbers [B], and the exceptions' offsets and values, sorted in each row.
+        admitted: bitmaps, their numbers [B], offsets and places of the exceptions, which ascend in each row, and how far each
+            query has come in them.
         keys: [B, k] a heap a query, the worst key on top.
         count: [B] how many keys it has.
         threshold: [B] score of its worst key where it is full.
@@ -74,7 +75,7 @@ def scan(
 def _scan(
     panels: Bytes, panel_facts: Doubles, bounds: Doubles, items: Ints, item_vectors: Floats,
     codes: Ints, query_facts: Doubles, slots: Longs, queries: Floats,
-    bitmaps: Bytes, bitmap: Longs, offsets: Longs, exceptions: Ints,
+    bitmaps: Bytes, bitmap: Longs, offsets: Longs, exceptions: Ints, cursor: Longs,
     keys: Longs, count: Longs, threshold: Doubles, start: int, stop: int, groups: Longs, steps: int,
 ) -> None:  # fmt: skip
     found = np.empty(TOGETHER, np.uint32)
@@ -104,10 +105,11 @@ def _scan(
                     if lanes == 0 or query < 0:
                         continue
                     while lanes:
-                        item = items[panel * PANEL + lowest(lanes)]
+                        place = panel * PANEL + lowest(lanes)
+                        item = items[place]
                         lanes &= lanes - np.uint32(1)
                         if item < 0 or not _admits(
-                            bitmaps, bitmap[query], exceptions, offsets[query], offsets[query + 1], item
+                            bitmaps, bitmap[query], exceptions, cursor, query, offsets[query + 1], place, item
                         ):
                             continue
                         score = _dot(queries, query, item_vectors, item)
@@ -130,19 +132,18 @@ def _reaches(facts: Doubles, bounds: Doubles, least: Doubles) -> bool:
 
 
 @numba.njit(nogil=True, cache=True)
-def _admits(bitmaps: Bytes, number: int, exceptions: Ints, start: int, stop: int, item: int) -> bool:
+def _admits(
+    bitmaps: Bytes, number: int, exceptions: Ints, cursor: Longs, query: int, stop: int, place: int, item: int
+) -> bool:
+    """Places are asked for in ascending order, so that each query's exceptions are gone through once."""
+    at = cursor[query]
+    while at < stop and exceptions[at] < place:
+        at += 1
+    cursor[query] = at
     admits = number == ALL
     if number >= 0:
         admits = (bitmaps[number, item >> 3] >> np.uint8(item & 7)) & 1 == 1
-    while start < stop:
-        middle = (start + stop) // 2
-        if exceptions[middle] == item:
-            return not admits
-        if exceptions[middle] < item:
-            start = middle + 1
-        else:
-            stop = middle
-    return admits
+    return admits != (at < stop and exceptions[at] == place)
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
@@ -165,13 +166,14 @@ def _keep(keys: Longs, query: int, count: Longs, score: np.float32, item: int, l
             size = (size - 1) // 2
         heap[size] = key
     elif key < heap[0]:
-        at = 0
-        while 2 * at + 1 < len(heap):
-            child = 2 * at + 1
-            if child + 1 < len(heap) and heap[child + 1] > heap[child]:
-                child += 1
+        at, child = 0, 1
+        while child + 1 < len(heap):
+            child += heap[child + 1] > heap[child]  # without a branch, which would be guessed wrong every other time
             if heap[child] <= key:
                 break
+            heap[at] = heap[child]
+            at, child = child, 2 * child + 1
+        if child + 1 == len(heap) and heap[child] > key:
             heap[at] = heap[child]
             at = child
         heap[at] = key

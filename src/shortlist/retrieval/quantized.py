@@ -82,7 +82,7 @@ class QuantizedScan:
         item_vectors: [N, D] finite; not copied: survivors are scored from them.
         order: [N] the promising ones first (``pruning.promising_first``).
 
-    Holds N × D bytes, a quarter of the vectors.
+    Holds a byte for each number of the vectors, and 8 for each item.
     """
 
     def __init__(self, item_vectors: NDArray[np.float32], order: NDArray[np.int64]) -> None:
@@ -91,6 +91,8 @@ class QuantizedScan:
         num_panels, steps = -(-num_items // PANEL), -(-num_dimensions // 4)
         self._items = np.full(num_panels * PANEL, -1, dtype=np.int32)
         self._items[:num_items] = order
+        self._places = np.empty(num_items, dtype=np.int32)
+        self._places[order] = np.arange(num_items, dtype=np.int32)
         self._panels = _aligned((num_panels, steps, PANEL, 4))
         bounds = Bounds.of(item_vectors, order, BLOCK * PANEL)
         self._bounds = np.stack([bounds.norm, bounds.rest, bounds.low, bounds.high], axis=1)
@@ -119,8 +121,9 @@ class QuantizedScan:
         from shortlist.retrieval.compiled_scan import scan
 
         queries = np.ascontiguousarray(query_vectors, dtype=np.float32)
-        exceptions = _sorted_rows(candidates.exceptions, len(self._item_vectors))
-        admitted = (candidates.bitmaps, candidates.base, exceptions.offsets, exceptions.values.astype(np.int32))
+        exceptions = self._places_of(candidates.exceptions)
+        cursor = exceptions.offsets[:-1].copy()
+        admitted = candidates.bitmaps, candidates.base, exceptions.offsets, exceptions.values, cursor
         keys = np.full((len(queries), k), NO_KEY)
         count, threshold = np.zeros(len(queries), np.int64), np.full(len(queries), LOWEST)
         coded, norm = Coded.of(queries), np.linalg.norm(queries.astype(np.float64), axis=1)
@@ -138,6 +141,12 @@ class QuantizedScan:
                 )  # fmt: skip
             rows = np.argsort(threshold / np.maximum(norm, np.finfo(np.float32).tiny), kind="stable")
         return np.sort(keys, axis=1)
+
+    def _places_of(self, items: Ragged) -> Ragged:
+        """Where the items of each row stand, ascending and without repeats."""
+        keys = distinct(items.row_of_value * len(self._places) + self._places[items.values])
+        row, place = np.divmod(keys, len(self._places))
+        return Ragged.from_row_of_value(place.astype(np.int32), row, len(items))
 
 
 def _packed(
@@ -157,11 +166,6 @@ def _packed(
     facts[:, :num_rows] = np.stack(per_query)[:, rows]
     facts = np.ascontiguousarray(facts.reshape(-1, groups, TOGETHER).transpose(1, 0, 2))
     return np.ascontiguousarray(of_groups).view(np.int32)[..., 0], facts
-
-
-def _sorted_rows(rows: Ragged, width: int) -> Ragged:
-    row, item = np.divmod(distinct(rows.row_of_value * width + rows.values), width)
-    return Ragged.from_row_of_value(item, row, len(rows))
 
 
 def _aligned(shape: tuple[int, ...]) -> NDArray[np.uint8]:
