@@ -143,7 +143,8 @@ def _admits(
     admits = number == ALL
     if number >= 0:
         admits = (bitmaps[number, item >> 3] >> np.uint8(item & 7)) & 1 == 1
-    return admits != (at < stop and exceptions[at] == place)
+    is_exception = bool(at < stop and exceptions[at] == place)
+    return admits != is_exception
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})

@@ -20,6 +20,7 @@ from shortlist.retrieval.selection import from_keys, ranks, top
 
 _BLOCK_CELLS = 8_000_000  # scores held at once: 32 MB of float32
 _FEW = 0.25  # share of the corpus up to which gathering the allowed items' vectors first is faster than scoring all
+_FEW_QUANTIZED = 0.08  # the same for corpora laid out as bytes, which are scanned faster
 _SCANNED = (
     5_000  # corpora from here on are laid out for pruning; smaller ones take less than a millisecond a query anyway
 )
@@ -47,11 +48,12 @@ class ExactIndex:
     Args:
         item_vectors: [N, D] float32, dense or sparse.
 
-    The first ``search`` of a large corpus lays it out (``quantized`` where numba and the processor allow it, else ``scan``),
-    which takes a copy of the vectors, or a quarter of one, and about a second a million items. From then on items are left
-    out that cannot be among the best by their norm; the answers are those of scoring all, up to the last bits of float32
-    sums. Sparse vectors, and those that are not finite, are all scored, a block of queries at a time. Where filters leave few
-    items (a quarter of the corpus or less), ``search`` gathers their vectors and scores those only.
+    The first ``search`` of a large corpus lays it out (``quantized`` where numba and the processor allow it, else ``scan``):
+    a quarter of the vectors' memory, or as much again, and a few seconds for a million items. From then on items that cannot
+    be among the best are left out; the answers are those of scoring all, up to the last bits of float32 sums: where two scores
+    differ by no more than these, either may come first. As many threads as NUMBA_NUM_THREADS says, by default one for each
+    processor, share out the queries of a batch (without numba: the threads of NumPy's BLAS). Sparse vectors, and those that are not finite, are all scored, a block of queries at a time. Where filters leave few
+    items (a quarter of the corpus or less, or a twelfth), ``search`` gathers their vectors and scores those only.
 
     >>> index = ExactIndex(np.eye(3, dtype=np.float32))
     >>> query = np.array([[3, 2, 1]], dtype=np.float32)
@@ -134,11 +136,11 @@ class ExactIndex:
 
         Queries that share a bitmap are asked together where it and what they are allowed besides are few.
         """
-        wide = []
+        wide, few = [], _FEW_QUANTIZED if isinstance(self._layout, QuantizedScan) else _FEW
         for number, rows in candidates.groups():
             own = candidates.exceptions.take(rows).values
             bits = candidates.bitmaps[number : number + 1] if number >= 0 else np.empty((0, 0), np.uint8)
-            if number == ALL or np.bitwise_count(bits).sum() + len(own) > _FEW * len(self):
+            if number == ALL or np.bitwise_count(bits).sum() + len(own) > few * len(self):
                 wide.append(rows)
                 continue
             is_met: NDArray[np.bool_] = np.any(unpack(bits, len(self)), axis=0)

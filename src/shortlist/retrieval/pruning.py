@@ -12,6 +12,7 @@ of inner products: Teflioudi, Gemulla, Mykytiuk, LEMP, SIGMOD 2015.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,13 +31,19 @@ def promising_first(item_vectors: NDArray[np.float32], query_vectors: NDArray[np
     >>> promising_first(items, np.array([[9, 1]], np.float32)).tolist()
     [0, 2, 1]
     """
-    typical = float(np.median(_norms(query_vectors[:, :-1])))
+    typical = float(np.median(norms(query_vectors[:, :-1])))
     if (query_vectors[:, -1] == 1).all():
-        promise = typical * _norms(item_vectors[:, :-1]) + item_vectors[:, -1]
+        promise = typical * norms(item_vectors[:, :-1]) + item_vectors[:, -1]
     else:
-        promise = _norms(item_vectors)
+        promise = norms(item_vectors)
     order: NDArray[np.int64] = np.argsort(-promise, kind="stable")
     return order
+
+
+def norms(vectors: NDArray[Any]) -> NDArray[np.float64]:
+    """Lengths [n] of vectors [n, D], computed in float64, in which no float32 overflows."""
+    lengths: NDArray[np.float64] = np.sqrt(np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64))
+    return lengths
 
 
 def rounding(num_dimensions: int) -> float:
@@ -66,8 +73,8 @@ class Bounds:
         starts = np.arange(0, len(order), size)
         last = item_vectors[order, -1].astype(np.float64)
         return cls(
-            np.maximum.reduceat(_norms(item_vectors)[order], starts),
-            np.maximum.reduceat(_norms(item_vectors[:, :-1])[order], starts),
+            np.maximum.reduceat(norms(item_vectors)[order], starts),
+            np.maximum.reduceat(norms(item_vectors[:, :-1])[order], starts),
             np.minimum.reduceat(last, starts),
             np.maximum.reduceat(last, starts),
         )
@@ -80,14 +87,9 @@ class Bounds:
         >>> bounds.reach(np.array([[1, 0], [0, 2]], np.float32)).round(3).tolist()
         [[3.0, 1.0], [8.0, 0.0]]
         """
-        sizes, last = _norms(query_vectors)[:, None], query_vectors[:, -1:].astype(np.float64)
+        sizes, last = norms(query_vectors)[:, None], query_vectors[:, -1:].astype(np.float64)
         whole = sizes * self.norm
-        apart = _norms(query_vectors[:, :-1])[:, None] * self.rest + np.maximum(last * self.low, last * self.high)
+        apart = norms(query_vectors[:, :-1])[:, None] * self.rest + np.maximum(last * self.low, last * self.high)
         smallest = float(np.finfo(np.float32).tiny)
         reach: NDArray[np.float64] = np.minimum(whole, apart) + rounding(query_vectors.shape[1]) * whole + smallest
         return reach
-
-
-def _norms(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-    norms: NDArray[np.float64] = np.sqrt(np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64))
-    return norms

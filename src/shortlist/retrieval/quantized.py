@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from shortlist.data.ragged import Ragged, distinct
 from shortlist.retrieval.filters import Candidates
-from shortlist.retrieval.pruning import Bounds, rounding
+from shortlist.retrieval.pruning import Bounds, norms, rounding
 from shortlist.retrieval.scan import LOWEST
 from shortlist.retrieval.selection import NO_KEY
 
@@ -48,13 +48,11 @@ class Coded:
     Args:
         codes: [n, D] int8, ±127.
         unit: [n].
-        norm: [n] of the coded vectors, s·v̂.
         error: [n] norm of what is missing.
     """
 
     codes: NDArray[np.int8]
     unit: NDArray[np.float64]
-    norm: NDArray[np.float64]
     error: NDArray[np.float64]
 
     @classmethod
@@ -69,8 +67,12 @@ class Coded:
         largest = np.abs(exact).max(axis=1).reshape(-1, share).max(axis=1)
         unit = np.repeat(np.where(largest > 0, largest / 127, 1.0), share)
         codes = np.rint(exact / unit[:, None])
-        coded = codes * unit[:, None]
-        return cls(codes.astype(np.int8), unit, np.linalg.norm(coded, axis=1), np.linalg.norm(exact - coded, axis=1))
+        return cls(codes.astype(np.int8), unit, norms(exact - codes * unit[:, None]))
+
+    @property
+    def norm(self) -> NDArray[np.float64]:
+        """[n] of the coded vectors, s·v̂."""
+        return self.unit * norms(self.codes)
 
 
 class QuantizedScan:
@@ -106,8 +108,7 @@ class QuantizedScan:
             codes[:, :, :num_dimensions] = coded.codes.reshape(-1, PANEL, num_dimensions)
             of_steps = codes.reshape(-1, PANEL, steps, 4).transpose(0, 2, 1, 3)
             self._panels[part] = of_steps + _OFFSET
-            norm = np.linalg.norm(vectors.astype(np.float64), axis=1)
-            facts = np.ones(len(norm)), coded.error, norm
+            facts = np.ones(len(vectors)), coded.error, norms(vectors)
             self._facts[part] = np.stack([fact.reshape(-1, PANEL).max(axis=1) for fact in facts], axis=1)
             self._facts[part] /= coded.unit[::PANEL, None]
 
@@ -126,7 +127,7 @@ class QuantizedScan:
         admitted = candidates.bitmaps, candidates.base, exceptions.offsets, exceptions.values, cursor
         keys = np.full((len(queries), k), NO_KEY)
         count, threshold = np.zeros(len(queries), np.int64), np.full(len(queries), LOWEST)
-        coded, norm = Coded.of(queries), np.linalg.norm(queries.astype(np.float64), axis=1)
+        coded, norm = Coded.of(queries), norms(queries)
         rows = np.arange(len(queries))
         num_panels = len(self._panels)
         # groups of queries that stop at about the same item: none waits for the others
@@ -158,7 +159,7 @@ def _packed(
     codes = np.zeros((groups * TOGETHER, 4 * steps), dtype=np.int8)
     codes[:num_rows, :num_dimensions] = coded.codes[rows]
     of_groups = codes.reshape(groups, TOGETHER, steps, 4).transpose(0, 2, 1, 3)
-    rest = np.linalg.norm(queries[:, :-1].astype(np.float64), axis=1)
+    rest = norms(queries[:, :-1])
     offset = _OFFSET * coded.codes.sum(axis=1, dtype=np.int64)
     rounded = rounding(num_dimensions) * norm
     per_query = norm, rest, queries[:, -1], coded.norm, coded.error + rounded, 1 / coded.unit, offset - 1, rounded
