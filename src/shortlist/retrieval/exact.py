@@ -52,8 +52,10 @@ class ExactIndex:
     a quarter of the vectors' memory, or as much again, and a few seconds for a million items. From then on items that cannot
     be among the best are left out; the answers are those of scoring all, up to the last bits of float32 sums: where two scores
     differ by no more than these, either may come first. As many threads as NUMBA_NUM_THREADS says, by default one for each
-    processor, share out the queries of a batch (without numba: the threads of NumPy's BLAS). Sparse vectors, and those that are not finite, are all scored, a block of queries at a time. Where filters leave few
-    items (a quarter of the corpus or less, or a twelfth), ``search`` gathers their vectors and scores those only.
+    processor, share out the queries of a batch (without numba: the threads of NumPy's BLAS).
+
+    Sparse vectors, and those that are not finite, are all scored, a block of queries at a time. Where filters leave few items
+    (a quarter of the corpus or less, or a twelfth), ``search`` gathers their vectors and scores those only.
 
     >>> index = ExactIndex(np.eye(3, dtype=np.float32))
     >>> query = np.array([[3, 2, 1]], dtype=np.float32)
