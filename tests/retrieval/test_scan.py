@@ -29,7 +29,6 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quantized, "_FIRST_PANELS", 3)
     monkeypatch.setattr(quantized, "_PANELS_AT_ONCE", 5)
     monkeypatch.setattr(exact, "_SCANNED", 0)
-    monkeypatch.setattr(exact, "_COMPILED", 1 << 40)
 
 
 def filters(rng: np.random.Generator, num_queries: int, num_items: int) -> Candidates:
@@ -167,16 +166,11 @@ def test_the_index_chooses_its_road(monkeypatch: pytest.MonkeyPatch) -> None:
         return type(index._layout), [one.item_idx.tolist() for one in index.search(queries, 11, candidates)]
 
     road, answers = asked()
-    assert road is TiledScan
-    monkeypatch.setattr(exact, "_COMPILED", 0)
+    assert road is (QuantizedScan if quantized.is_supported() else TiledScan)
     monkeypatch.setattr(exact, "is_supported", lambda: False)
     assert asked() == (TiledScan, answers)
     monkeypatch.undo()
     assert asked() == (type(None), answers), "a small corpus is scored whole"
-    if quantized.is_supported():
-        monkeypatch.setattr(exact, "_SCANNED", 0)
-        monkeypatch.setattr(exact, "_COMPILED", 0)
-        assert asked() == (QuantizedScan, answers)
 
 
 @pytest.mark.parametrize("place", ["item", "query"])

@@ -46,3 +46,17 @@ def test_lots_are_fair_and_differ_from_query_to_query() -> None:
     assert (np.sort(ranks, axis=1) == np.arange(1, 11)).all(), "ties are an order, without gaps or repeats"
     shares = (ranks == 1).mean(axis=0)
     assert np.abs(shares - 0.1).max() < 4 * np.sqrt(0.09 / num_queries)
+
+
+@given(st.integers(0, 100_000))
+def test_keys_sort_by_score_then_item_and_come_back(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores = rng.choice(np.array([0, -0.0, 1, -1, 1e-45, -3.4e38, 3.4e38, np.inf, 0.1], np.float32), 40)
+    items = rng.permutation(2**31 - 1 - np.arange(40)).astype(np.int32)
+    keys = selection.to_keys(scores, items)
+    order = np.argsort(keys)
+    assert order.tolist() == np.lexsort((items, -scores)).tolist()
+    back, back_scores = selection.from_keys(keys)
+    assert (back == items).all()
+    assert (back_scores == scores).all()
+    assert selection.from_keys(np.array([selection.NO_KEY]))[0].tolist() == [-1]

@@ -21,10 +21,7 @@ from shortlist.retrieval.selection import from_keys, ranks, top
 _BLOCK_CELLS = 8_000_000  # scores held at once: 32 MB of float32
 _FEW = 0.25  # share of the corpus up to which gathering the allowed items' vectors first is faster than scoring all
 _FEW_QUANTIZED = 0.08  # the same for corpora laid out as bytes, which are scanned faster
-_SCANNED = (
-    5_000  # corpora from here on are laid out for pruning; smaller ones take less than a millisecond a query anyway
-)
-_COMPILED = 30_000  # smaller ones should not wait for numba to load
+_SCANNED = 30_000  # corpora from here on are laid out for pruning; of smaller ones a query scores all in a millisecond
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +126,7 @@ class ExactIndex:
         with self._lock:
             if self._layout is None:
                 order = promising_first(self.item_vectors, query_vectors)
-                is_quantized = len(self) >= _COMPILED and is_supported() and QuantizedScan.can_hold(self.item_vectors)
+                is_quantized = is_supported() and QuantizedScan.can_hold(self.item_vectors)
                 self._layout = (QuantizedScan if is_quantized else TiledScan)(self.item_vectors, order)
             return self._layout
 

@@ -11,9 +11,9 @@ from shortlist.retrieval.filters import Candidates
 from shortlist.retrieval.pruning import Bounds
 from shortlist.retrieval.selection import NO_KEY, from_keys, to_keys
 
-_GROUP = 1024  # items whose scores have one bound
+_GROUP = 256  # items whose scores have one bound
 _CELLS = 1 << 18  # scores of a tile: 1 MB of float32, which stays in a core's cache
-_MOST_GROUPS = 16  # in a tile
+_MOST_GROUPS = 64  # in a tile
 _QUERIES = 256
 LOWEST = float(np.finfo(np.float32).min)
 
@@ -53,13 +53,19 @@ class TiledScan:
     def _block(self, queries: NDArray[np.float32], k: int, candidates: Candidates) -> NDArray[np.int64]:
         reach = self._bounds.reach(queries)
         found = _Found(len(queries), k, candidates, len(self._order))
-        groups = min(_MOST_GROUPS, max(1, _CELLS // (_GROUP * len(queries))))
-        for group in range(0, reach.shape[1], groups):
-            active = np.flatnonzero(reach[:, group : group + groups].max(axis=1) >= found.threshold)
+        most = min(_MOST_GROUPS, max(1, _CELLS // (_GROUP * len(queries))))
+        following, width = (
+            0,
+            1,
+        )  # the first tile is small, for all of it passes; then each is larger than the one before
+        while following < reach.shape[1]:
+            part = slice(following, following + width)
+            following, width = part.stop, min(2 * width, most)
+            active = np.flatnonzero(reach[:, part].max(axis=1) >= found.threshold)
             if not len(active):
                 continue
-            start = group * _GROUP
-            scores = self._vectors[start : start + groups * _GROUP] @ queries[active].T
+            start = part.start * _GROUP
+            scores = self._vectors[start : part.stop * _GROUP] @ queries[active].T
             passing = np.flatnonzero(
                 scores >= found.threshold[active].astype(np.float32)
             )  # np.nonzero takes ten times as long
