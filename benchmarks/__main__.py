@@ -18,6 +18,7 @@ SCRIPTS = (
     "ncf_protocol",
     "strong_generalization",
     "gowalla",
+    "exact_search",
     "in_batch_ablation",
     "sequential",
     "training_speed",
