@@ -25,7 +25,7 @@ _INSTRUCTION = "llvm.x86.avx512.vpdpbusd.512"
 def has_byte_products() -> bool:
     """Whether this processor has AVX-512 VNNI, and numba compiles for it and no other."""
     told: Any = config
-    if told.CPU_NAME or told.CPU_FEATURES is not None or told.DISABLE_JIT:
+    if told.CPU_NAME or told.CPU_FEATURES is not None or told.DISABLE_JIT or not told.ENABLE_AVX:
         return False
     return bool(llvmlite.binding.get_host_cpu_features().get("avx512vnni"))
 
