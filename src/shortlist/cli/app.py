@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from shortlist.cli import compare, data, describe, evaluate, recommend, serve, similar, train, tune
+from shortlist.cli import compare, data, describe, evaluate, precompute, recommend, serve, similar, train, tune
 
 app = typer.Typer(
     help="From a log of interactions to a live list of recommendations.",
@@ -20,6 +20,7 @@ app.command("tune")(tune.tune)
 app.command("evaluate")(evaluate.evaluate)
 app.command("recommend")(recommend.recommend)
 app.command("similar")(similar.similar)
+app.command("precompute")(precompute.precompute)
 app.command("describe")(describe.describe)
 app.command("compare")(compare.compare)
 app.command("serve")(serve.serve)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from shortlist.cli.output import JsonFlag, item_table, out, print_json
+from shortlist.cli.values import ids, pair
 
 
 def recommend(
@@ -34,18 +35,18 @@ def recommend(
     """Recommend to a known user, or to anyone by a history."""
     if user is None and history is None:
         raise typer.BadParameter("give --user ID, --history ID,ID,... or both", param_hint="--user / --history")
-    features = dict(_pair(one) for one in feature or ())
+    features = dict(pair(one) for one in feature or ())
     from shortlist.recommender import Query
     from shortlist.recommender.artifact import load
 
     query = Query(
         user_id=user,
-        history=_ids(history),
-        disliked=_ids(disliked),
+        history=ids(history),
+        disliked=ids(disliked),
         features=features,
         k=k,
-        exclude=_ids(exclude),
-        allow=None if allow is None else _ids(allow),
+        exclude=ids(exclude),
+        allow=None if allow is None else ids(allow),
         where=where,
         time=time,
     )
@@ -54,14 +55,3 @@ def recommend(
         print_json(answer.to_dict())
     else:
         out().print(item_table(answer.items, f"for user {user}" if user is not None else "for this history"))
-
-
-def _ids(text: str | None) -> list[str | int]:
-    return [one.strip() for one in text.split(",") if one.strip()] if text else []
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise typer.BadParameter(f"expected NAME=VALUE, got {text!r}", param_hint="--feature")
-    return name, value

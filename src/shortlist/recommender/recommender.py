@@ -23,7 +23,7 @@ from shortlist.recommender.admission import Admission
 from shortlist.recommender.explanation import occlusion, strongest
 from shortlist.recommender.query import Answer, Query, Reason, Recommendation
 from shortlist.recommender.served_retriever import ServedRetriever
-from shortlist.retrieval import Candidates, ExactIndex, ScoredItems
+from shortlist.retrieval import Candidates, ExactIndex, ScoredItems, Vectors, directions
 from shortlist.settings import Settings
 
 
@@ -50,7 +50,8 @@ class Recommender:
     ) -> None:
         self.dataset, self.retriever, self.settings, self.report = dataset, retriever, settings, report
         self.baselines = dict(baselines or {})
-        self.index = ExactIndex(np.asarray(retriever.encode_items()))
+        items = retriever.encode_items()
+        self.index = ExactIndex(np.asarray(items) if isinstance(items, np.ndarray) else items)
         self.admission = Admission(dataset)
 
     def recommend(self, query: Query, *, explain: bool = True) -> Answer:
@@ -71,29 +72,21 @@ class Recommender:
         """Answer queries together; each gets what it would get alone."""
         if not queries:
             return []
-        started = time.perf_counter()
-        users = np.array([self._user_row(query) for query in queries], dtype=np.int64)
-        batch = self._query_batch(queries, users)
-        vectors = self.retriever.encode_queries(batch)
-        encoded = time.perf_counter()
-        candidates = self._candidates(queries, users, batch)
-        found = self.index.search(vectors, max(query.k for query in queries), candidates)
-        searched = time.perf_counter()
-        stages: dict[str, dict[str, Any]] = {
-            "encode": {"model": self.retriever.name, "seconds": round(encoded - started, 6)},
-            "retrieve": {"corpus": len(self.index), "seconds": round(searched - encoded, 6)},
-        }
+        batch, found, stages = self._retrieve(queries)
         answers = []
-        for row, (query, scored) in enumerate(zip(queries, found, strict=True)):
-            kept = ScoredItems(scored.item_idx[: query.k], scored.score[: query.k], scored.source)
+        for row, (query, kept) in enumerate(zip(queries, found, strict=True)):
             began = time.perf_counter()
             reasons = self._reasons(batch.take(np.array([row])), kept) if explain else [()] * len(kept)
             own = {**stages, "retrieve": {**stages["retrieve"], "candidates": len(kept)}}
             if explain:
                 own["explain"] = {"seconds": round(time.perf_counter() - began, 6)}
-            user_id = None if query.user_id is None else self.dataset.users.id(int(users[row]))
+            user_id = None if query.user_id is None else self.dataset.users.id(self._user_row(query))
             answers.append(Answer(user_id, self._recommendations(kept, reasons), own))
         return answers
+
+    def search(self, queries: Sequence[Query]) -> list[ScoredItems]:
+        """``recommend_many`` in item indices, for many queries: what takes time is encoding and search alone."""
+        return self._retrieve(queries)[1] if queries else []
 
     def similar(self, item_id: OutsideId, k: int = 10) -> tuple[Recommendation, ...]:
         """Items whose vectors point the same way (cosine) and that are available now, best first, without the item itself.
@@ -115,12 +108,26 @@ class Recommender:
         return ExactIndex(self.similarity_vectors)
 
     @cached_property
-    def similarity_vectors(self) -> NDArray[np.float32]:
+    def similarity_vectors(self) -> Vectors:
         """[N, D] item vectors of length 1, without the bias, which says how popular an item is and not of what kind."""
-        vectors = self.index.item_vectors[:, : -1 if self.retriever.has_item_bias else None]
-        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-        similarity: NDArray[np.float32] = vectors / np.maximum(norms, 1e-12)
-        return similarity
+        vectors = self.index.item_vectors
+        return directions(vectors[:, :-1] if self.retriever.has_item_bias else vectors)
+
+    def _retrieve(self, queries: Sequence[Query]) -> tuple[QueryBatch, list[ScoredItems], dict[str, dict[str, Any]]]:
+        """The queries as arrays, the list of each, and what the stages did."""
+        started = time.perf_counter()
+        users = np.array([self._user_row(query) for query in queries], dtype=np.int64)
+        batch = self._query_batch(queries, users)
+        vectors = self.retriever.encode_queries(batch)
+        encoded = time.perf_counter()
+        candidates = self._candidates(queries, users, batch)
+        found = self.index.search(vectors, max(query.k for query in queries), candidates)
+        stages: dict[str, dict[str, Any]] = {
+            "encode": {"model": self.retriever.name, "seconds": round(encoded - started, 6)},
+            "retrieve": {"corpus": len(self.index), "seconds": round(time.perf_counter() - encoded, 6)},
+        }
+        wanted = [(one, query.k) for one, query in zip(found, queries, strict=True)]
+        return batch, [ScoredItems(one.item_idx[:k], one.score[:k], one.source) for one, k in wanted], stages
 
     def _query_batch(self, queries: Sequence[Query], users: NDArray[np.int64]) -> QueryBatch:
         """Queries in outside ids → arrays."""

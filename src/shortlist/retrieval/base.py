@@ -23,6 +23,20 @@ def dot(query_vectors: Vectors, item_vectors: Vectors) -> NDArray[np.float32]:
     return scores
 
 
+def directions(vectors: Vectors) -> Vectors:
+    """Vectors [n, D] made to length 1, dense or sparse as they are; zeros stay.
+
+    >>> directions(np.array([[3, 4], [0, 0]], np.float32)).round(2).tolist()
+    [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
+    """
+    if isinstance(vectors, np.ndarray):
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        made: NDArray[np.float32] = vectors / np.maximum(lengths, 1e-12)
+        return made
+    lengths = np.sqrt(vectors.multiply(vectors).sum(axis=1))
+    return vectors.multiply((1 / np.maximum(lengths, 1e-12))[:, None]).tocsr().astype(np.float32)
+
+
 @dataclass(frozen=True, eq=False)
 class ScoredItems:
     """An ordered list for one query; immutable.
