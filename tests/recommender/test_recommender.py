@@ -1,15 +1,21 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from shortlist.data.dataset import Dataset
 from shortlist.data.splitting import split
 from shortlist.errors import ConditionError, QueryError, UnknownIdError
 from shortlist.evaluation.evaluator import evaluate
-from shortlist.recommender import Answer, Query, Recommender
+from shortlist.recommender import Answer, Query, Recommendation, Recommender
 from shortlist.recommender.evaluation import evaluate as evaluate_again
 from shortlist.recommender.explanation import occlusion
+from shortlist.recommender.served_retriever import ServedRetriever
 from shortlist.retrieval import Candidates
+from shortlist.settings import Settings
+from shortlist.training.retrievers import fit_retriever, serve
 
 CHILDREN = (
     1,
@@ -175,6 +181,31 @@ def test_the_model_beats_popularity_twice(demo: Recommender) -> None:
     assert demo.report is not None
     figures = {model: one["ndcg@10"]["value"] for model, one in demo.report.models.items()}
     assert figures["softmax_dnn"] > 2 * figures["popularity"]
+
+
+def test_sparse_item_vectors_answer_like_dense_ones(world: Dataset, tmp_path: Path) -> None:
+    """item_knn keeps a corner of its weights: asked, searched and compared as they are, or written out in full."""
+    settings = Settings.from_dict({"retriever": {"model": "item_knn", "neighbours": 5}})
+    served = serve(fit_retriever(world, split(world, settings.split), settings).retriever, world, tmp_path / "r")
+    sparse = served.encode_items()
+    assert not isinstance(sparse, np.ndarray)
+    dense = ServedRetriever(
+        served.folder,
+        "dense",
+        sparse.toarray(),
+        lambda queries: served.encode_queries(queries).toarray(),
+        has_item_bias=False,
+    )
+    one, other = Recommender(world, served, settings), Recommender(world, dense, settings)
+    for query in (Query(user_id=3, k=40), Query(history=[101, 103], k=40)):
+        assert scores(one.recommend(query).items) == pytest.approx(scores(other.recommend(query).items), abs=1e-5)
+    for item in (100, 117):
+        assert scores(one.similar(item, 40)) == pytest.approx(scores(other.similar(item, 40)), abs=1e-5)
+        assert {i.item_id % 2 for i in one.similar(item, 3)} == {item % 2}  # type: ignore[operator]
+
+
+def scores(items: tuple[Recommendation, ...]) -> dict[str | int, float]:
+    return {item.item_id: item.score for item in items}
 
 
 @pytest.mark.parametrize(
