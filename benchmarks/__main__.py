@@ -19,6 +19,7 @@ SCRIPTS = (
     "strong_generalization",
     "gowalla",
     "exact_search",
+    "precompute",
     "in_batch_ablation",
     "sequential",
     "training_speed",
