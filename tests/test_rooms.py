@@ -89,7 +89,7 @@ def test_metrics_know_only_arrays() -> None:
     assert names == {"shortlist.data.ragged", "shortlist.data.ragged.Ragged"}
 
 
-def test_serving_needs_no_torch(demo_folder: Path) -> None:
+def test_serving_needs_no_torch(demo_folder: Path, tmp_path: Path) -> None:
     """In an interpreter where the training packages cannot be imported, everything but training works."""
     code = """
 import sys
@@ -100,15 +100,18 @@ class Absent:
 sys.meta_path.insert(0, Absent())
 import shortlist
 from shortlist.recommender.evaluation import evaluate
+from shortlist.recommender.precompute import precompute
 from shortlist.service.app import create_app
 recommender = shortlist.load(sys.argv[1])
 assert len(recommender.recommend(shortlist.Query(history=[1, 588])).items) == 10
+assert precompute(sys.argv[1], sys.argv[2], shortlist.Query(k=2)).rows == 2 * recommender.dataset.num_users
 evaluate(recommender)
 create_app(recommender)
 assert "torch" not in sys.modules
 print("fine")
 """
-    done = subprocess.run([sys.executable, "-c", code, str(demo_folder)], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", code, str(demo_folder), str(tmp_path / "lists.parquet")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "fine", done.stderr
 
 
