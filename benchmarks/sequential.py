@@ -8,8 +8,7 @@ Three protocols, whole corpus, seen items removed:
   the file's order (``chron_pos``), as published sequential figures count it (TARGETS' rows below);
 - ``strictly_before``: the same, but what shares the target's second is not known yet, as it would be live;
 - ``by_time``: one cut on the clock for everybody, 10 % of all ratings for the test and as many before for validation; each person
-  with ratings after the cut is asked once, for the first of them. Most of these people are new and their history is empty;
-  ``(known)`` are the figures of those who have one.
+  with ratings after the cut is asked once, for the first of them: what comes after a pause, from what came before it.
 
 Settings were selected on the validation part of ``in_order`` (docs/LOG.md) and are the library's defaults for each
 history, but for ids alone: no features of people or films, as the published rows. Epochs are selected on each protocol's own
@@ -108,10 +107,6 @@ def measured(protocol: str, model: str, seed: int, console: Console | None) -> d
     else:
         retrievers = {f"softmax_dnn, {model}": network(dataset, parts, settings, console)}
     found = {name: figures_of(one, parts.test) for name, one in retrievers.items()}
-    if protocol == "by_time":
-        known = with_history(parts.test)
-        print(f"{len(known):,} of {len(parts.test):,} have a history")
-        found |= {f"{name} (known)": figures_of(one, known) for name, one in retrievers.items()}
     seconds = time.perf_counter() - started
     for name, (hit, ndcg) in found.items():
         print(
@@ -124,18 +119,6 @@ def next_only(holdout: Holdout) -> Holdout:
     """The same queries with the first of their targets alone."""
     targets = holdout.targets
     return replace(holdout, targets=slices(targets.values, targets.offsets[:-1], targets.offsets[:-1] + 1))
-
-
-def with_history(holdout: Holdout) -> Holdout:
-    """Those of the queries that know something of the person."""
-    rows = np.flatnonzero(holdout.queries.liked.lengths)
-    return replace(
-        holdout,
-        queries=holdout.queries.take(rows),
-        user_idx=holdout.user_idx[rows],
-        seen=holdout.seen.take(rows),
-        targets=holdout.targets.take(rows),
-    )
 
 
 def network(dataset: Dataset, parts: Split, settings: Settings, console: Console | None) -> Retriever:
