@@ -105,7 +105,7 @@ def test_ids_need_no_table_of_users() -> None:
     ("features", "message"),
     [
         ({"item": {"me": {"kind": "id"}}}, r"item\.me: kind = \"id\" is of users: set it under \[features\.user\.me\]"),
-        ({"user": {"me": {"kind": "id", "column": "name"}}}, r"stands in no column of its own"),
+        ({"user": {"me": {"kind": "id", "column": "name"}}}, r"stands in no column;"),
     ],
 )
 def test_where_ids_do_not_belong(features: dict[str, object], message: str) -> None:

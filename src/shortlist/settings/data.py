@@ -101,9 +101,9 @@ class FeatureSettings(Table):
     @model_validator(mode="after")
     def _column_of_what_is_computed(self) -> Self:
         if (self.computed or self.kind == "id") and self.column:
-            what = "the id of [data.columns]" if self.kind == "id" else "computed from the moment of the request"
+            what = "the user's own id" if self.kind == "id" else "computed from the moment of the request"
             raise ValueError(
-                f'kind = "{self.kind}" is {what} and stands in no column of its own; leave column = "{self.column}" out, or '
+                f'kind = "{self.kind}" is {what} and stands in no column; leave column = "{self.column}" out, or '
                 'take kind = "category" or "number" for what stands there'
             )
         return self
