@@ -7,8 +7,9 @@ Three protocols, whole corpus, seen items removed:
 - ``in_order``: each user's last rating is the test, the one before is for validation, history is all that stands before it in
   the file's order (``chron_pos``), as published sequential figures count it (TARGETS' rows below);
 - ``strictly_before``: the same, but what shares the target's second is not known yet, as it would be live;
-- ``by_time``: one cut on the clock for everybody, 10 % of all ratings for the test and as many before for validation; each person
-  with ratings after the cut is asked once, for the first of them: what comes after a pause, from what came before it.
+- ``by_time``: one cut on the clock for everybody: 10 % of all ratings come after it, and as many lie between it and the cut for
+  validation. Learned from is what lies before both. Asked is, of each person with ratings after the cut, for the last of them,
+  from all they had rated by then, after the cut too.
 
 Settings were selected on the validation part of ``in_order`` (docs/LOG.md) and are the library's defaults for each
 history, but for ids alone: no features of people or films, as the published rows. Epochs are selected on each protocol's own
@@ -33,10 +34,9 @@ import shortlist.training  # noqa: F401 - sets how PyTorch's threads wait
 from benchmarks._shared import corpus_ranks, machine, mean, peak_mb
 from shortlist.data.dataset import Dataset
 from shortlist.data.loading import load_dataset
-from shortlist.data.ragged import slices
 from shortlist.data.splitting import Holdout, Split, split
 from shortlist.models.base import Retriever
-from shortlist.settings import Settings
+from shortlist.settings import Settings, SplitSettings
 from shortlist.training.baselines import fit_baselines
 from shortlist.training.retrievers import fit_for_selection
 
@@ -49,7 +49,7 @@ PUBLISHED = {  # hit_rate@10, ndcg@10 under in_order
 SPLITS: dict[str, dict[str, Any]] = {
     "in_order": {"history": "in_order"},
     "strictly_before": {"history": "strictly_before"},
-    "by_time": {"method": "by_time", "test_fraction": 0.1, "valid_fraction": 0.1},
+    "by_time": {"method": "by_time", "test_fraction": 0.1, "valid_fraction": 0.1, "history": "in_order"},
 }
 NETWORKS: dict[str, dict[str, Any]] = {
     "mean": {"history": "mean"},
@@ -99,7 +99,9 @@ def measured(protocol: str, model: str, seed: int, console: Console | None) -> d
     settings = Settings.from_dict(given)
     dataset = load_dataset(settings)
     parts = split(dataset, settings.split)
-    parts = replace(parts, valid=next_only(parts.valid), test=next_only(parts.test))
+    if protocol == "by_time":
+        before = replace(dataset, interactions=parts.train_and_valid)
+        parts = replace(parts, valid=last_items(before, parts.valid), test=last_items(dataset, parts.test))
     if model == "baselines":
         fitted = fit_baselines(dataset, parts, settings)
         print(f"{protocol}: {fitted.selected}", flush=True)
@@ -115,10 +117,19 @@ def measured(protocol: str, model: str, seed: int, console: Console | None) -> d
     return found
 
 
-def next_only(holdout: Holdout) -> Holdout:
-    """The same queries with the first of their targets alone."""
-    targets = holdout.targets
-    return replace(holdout, targets=slices(targets.values, targets.offsets[:-1], targets.offsets[:-1] + 1))
+def last_items(dataset: Dataset, after_cut: Holdout) -> Holdout:
+    """Each person's last item, of those who took it when or after the first of ``after_cut`` was asked."""
+    assert after_cut.queries.time is not None
+    last = split(dataset, SplitSettings(history="in_order")).test
+    assert last.queries.time is not None
+    rows = np.flatnonzero(last.queries.time >= after_cut.queries.time.min())
+    return replace(
+        last,
+        queries=last.queries.take(rows),
+        user_idx=last.user_idx[rows],
+        seen=last.seen.take(rows),
+        targets=last.targets.take(rows),
+    )
 
 
 def network(dataset: Dataset, parts: Split, settings: Settings, console: Console | None) -> Retriever:

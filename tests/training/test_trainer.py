@@ -65,30 +65,26 @@ def error_of(model: nn.Module) -> float:
         return -float(((model(x) - 2 * x) ** 2).mean())
 
 
-def test_warm_up_raises_the_learning_rate(monkeypatch: pytest.MonkeyPatch) -> None:
-    rates: list[float] = []
+@pytest.fixture
+def rates(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The learning rate of every step to come."""
+    seen: list[float] = []
 
     class Spy(torch.optim.AdamW):
         def step(self, closure: Any = None) -> Any:
-            rates.append(self.param_groups[0]["lr"])
+            seen.append(self.param_groups[0]["lr"])
             return super().step(closure)
 
     monkeypatch.setattr(torch.optim, "AdamW", Spy)
+    return seen
+
+
+def test_warm_up_raises_the_learning_rate(rates: list[float]) -> None:
     run(make(), None, settings(epochs=2, warmup_steps=4))  # four steps an epoch
     assert rates == pytest.approx([0.0025, 0.005, 0.0075, 0.01, 0.01, 0.01, 0.01, 0.01])
 
 
-def test_the_learning_rate_falls_along_a_cosine_to_the_last_epoch_also_if_it_ends_before(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    rates: list[float] = []
-
-    class Spy(torch.optim.AdamW):
-        def step(self, closure: Any = None) -> Any:
-            rates.append(self.param_groups[0]["lr"])
-            return super().step(closure)
-
-    monkeypatch.setattr(torch.optim, "AdamW", Spy)
+def test_the_learning_rate_falls_along_a_cosine_to_the_last_epoch_also_if_it_ends_before(rates: list[float]) -> None:
     course = run(make(), None, settings(epochs=4, schedule="cosine"), stop_after=3)
     assert len(course.epochs) == 3
     assert rates[::4] == pytest.approx([0.01, 0.01 * (0.5 + 0.125**0.5), 0.005])  # cos(π / 4) = √½
