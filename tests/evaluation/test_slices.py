@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from shortlist.data.dataset import Dataset
+from shortlist.data.feature_spec import FeatureSpec, Schema
 from shortlist.data.splitting import split
 from shortlist.evaluation.background import Background
 from shortlist.evaluation.evaluator import evaluate
 from shortlist.evaluation.slices import Slice, sliced, slices
 from shortlist.models.popularity import Popularity
-from shortlist.settings import SplitSettings
+from shortlist.settings import FeatureSettings, SplitSettings
 
 
 @pytest.fixture
@@ -31,6 +35,15 @@ def test_every_record_stands_in_one_slice_of_a_group(found: tuple[list[Slice], l
     for group in ("person: history", "item: popularity", "item: tags", "item: size", "person: town"):
         masks = [one.records for one in chosen if one.group == group]
         assert np.sum(masks, axis=0).tolist() == [1] * 60, group
+
+
+def test_a_single_person_is_no_slice(world: Dataset) -> None:
+    ids = world.users.ids.cast(pa.string())
+    spec = FeatureSpec.fit("me", "user", FeatureSettings(kind="id"), ids)
+    known_by_id = replace(world, schema=Schema((spec,)), user_features={"me": spec.encode(ids)})
+    parts = split(known_by_id, SplitSettings())
+    found = slices(known_by_id, parts.test, Background.of(known_by_id, parts.train_and_valid, parts.test))
+    assert {one.group for one in found} == {"person: history", "item: popularity"}
 
 
 def test_a_slice_shows_where_a_model_is_good(found: tuple[list[Slice], list[dict]]) -> None:

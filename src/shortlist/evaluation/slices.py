@@ -139,8 +139,8 @@ def _values(spec: FeatureSpec, column: Column) -> Iterator[tuple[str, NDArray[np
         yield f"above {plain}", column.values > middle
         yield "missing", ~np.isfinite(column.values)
         return
-    if isinstance(column, VectorColumn) or spec.buckets:
-        return  # has no values a person could read
+    if isinstance(column, VectorColumn) or spec.buckets or spec.kind == "id":
+        return  # has no values a person could read, or one person for each
     if isinstance(column, TagsColumn):
         codes, rows, size = column.codes.values, column.codes.row_of_value, len(column.codes)
     else:
