@@ -45,6 +45,10 @@ def test_there_and_back_is_the_identity() -> None:
             {"retriever": {"hard_negatives": "pool"}},
             r'retriever: value error, hard_negatives = "pool" are of each query, and loss = "full_softmax" has none of',
         ),
+        (
+            {"retriever": {"loss": "bpr", "calibration": 0.5}},
+            r"retriever: value error, calibration = 0.5 undoes what uniform negatives do to the logistic loss; set loss = ",
+        ),
         ({"training": {"epochs": "3"}}, r"training.epochs: input should be a valid integer, got '3'"),
         ({"training": {"epochs": 0}}, r"training.epochs: input should be greater than 0, got 0"),
         ({"split": {"method": "last"}}, r"split.method: input should be 'last_out', .* got 'last'"),

@@ -81,6 +81,18 @@ MODELS = {
     },
     "softmax_dnn, logistic": {"model": "softmax_dnn", "embedding_dim": 8, "loss": "bce", "num_negatives": 8},
     "softmax_dnn, pairwise": {"model": "softmax_dnn", "embedding_dim": 8, "loss": "bpr", "num_negatives": 8},
+    "softmax_dnn, best of negatives": {
+        "model": "softmax_dnn",
+        "embedding_dim": 8,
+        "loss": "bpr_max",
+        "num_negatives": 8,
+    },
+    "softmax_dnn, learned places": {
+        "model": "softmax_dnn",
+        "embedding_dim": 8,
+        "history": "transformer",
+        "history_positions": "learned",
+    },
     "two_tower, mixed": {"model": "two_tower", "embedding_dim": 8, "loss": "in_batch", "num_negatives": 16},
     "two_tower, in_batch": {"model": "two_tower", "embedding_dim": 8, "loss": "in_batch", "num_negatives": 0},
     "two_tower, contrastive": {

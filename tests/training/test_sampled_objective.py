@@ -91,7 +91,7 @@ def test_an_item_drawn_many_times_stands_once(corrected: bool) -> None:
     assert once.item() == pytest.approx(apart.item(), rel=1e-5)
 
 
-@pytest.mark.parametrize("loss", ["sampled_softmax", "in_batch", "bce", "bpr"])
+@pytest.mark.parametrize("loss", ["sampled_softmax", "in_batch", "bce", "bpr", "bpr_max"])
 def test_every_loss_gives_gradients_to_all_it_uses(world: Dataset, loss: str) -> None:
     model, examples, settings, counts = setting(world, loss=loss, num_negatives=8)
     objective = SampledObjective(model, examples, settings, counts, remove_seen=True)
@@ -127,6 +127,21 @@ def test_hard_negatives_are_the_ones_the_model_ranks_high(world: Dataset) -> Non
         losses[kind] = [objective.loss(batch).item() for _ in range(4)]
     assert min(losses["pool"]) > max(losses["none"])
     assert losses["cache"][-1] > max(losses["none"])
+
+
+def test_calibration_and_bpr_max_change_the_loss_as_they_say(world: Dataset) -> None:
+    """gBCE's β weighs the positive alone, so its loss is smaller; BPR-max listens to the hardest, so its loss is larger."""
+
+    def value(**given: object) -> float:
+        model, examples, settings, counts = setting(world, num_negatives=8, **given)
+        model.item_bias.data = torch.linspace(-2, 2, world.num_items)
+        objective = SampledObjective(model, examples, settings, counts, remove_seen=True)
+        return objective.loss(next(iter(objective.epoch(64, np.random.default_rng(1))))).item()
+
+    plain, half, whole = (value(loss="bce", calibration=t) for t in (0.0, 0.5, 1.0))
+    assert plain > half > whole
+    assert half == pytest.approx((plain + whole) / 2, rel=1e-5)  # β, and with it the loss, is linear in t
+    assert value(loss="bpr_max") > value(loss="bpr")
 
 
 def test_contrastive_without_the_cosine_is_refused(world: Dataset) -> None:

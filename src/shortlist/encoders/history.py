@@ -9,6 +9,7 @@ number. Means and recency can have another exponent than that half.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -135,14 +136,22 @@ class TransformerHistory(nn.Module):
 
     Args:
         dim: D.
-        blocks, heads, dropout: see ``CausalTransformer``.
+        blocks, heads, dropout, max_length, positions: see ``CausalTransformer``.
     """
 
     num_vectors, longest = 1, 0
 
-    def __init__(self, dim: int, blocks: int = 2, heads: int = 1, dropout: float = 0.2) -> None:
+    def __init__(
+        self,
+        dim: int,
+        blocks: int = 2,
+        heads: int = 1,
+        dropout: float = 0.2,
+        max_length: int = 200,
+        positions: Literal["learned", "rotary"] = "rotary",
+    ) -> None:
         super().__init__()
-        self.transformer = CausalTransformer(dim, blocks=blocks, heads=heads, dropout=dropout, positions="rotary")
+        self.transformer = CausalTransformer(dim, blocks, heads, dropout, max_length, positions)
 
     def forward(self, items: Tensor, table: Tensor) -> Tensor:
         """See ``MeanHistory.forward``; W is 1."""

@@ -101,6 +101,6 @@ def _history(settings: NetworkSettings) -> MeanHistory | RecencyHistory | Attent
         kind = MeanHistory if settings.history == "mean" else RecencyHistory
         return kind(settings.history_windows, settings.history_dropout, settings.history_exponent)
     if settings.history == "transformer":
-        shape = (settings.history_blocks, settings.history_heads, settings.dropout)
-        return TransformerHistory(settings.embedding_dim, *shape)
+        shape = (settings.history_blocks, settings.history_heads, settings.dropout, max(settings.history_windows))
+        return TransformerHistory(settings.embedding_dim, *shape, settings.history_positions)
     return AttentionHistory(settings.embedding_dim, settings.history_windows, settings.history_dropout)

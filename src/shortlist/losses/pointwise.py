@@ -55,12 +55,12 @@ def calibrated_beta(num_negatives: int, num_items: int, calibration: float = 0.7
     """β of the generalised binary cross-entropy: β = α·(t·(1 − 1/α) + 1/α), α = S / (N − 1).
 
     Args:
-        num_negatives: S, uniform negatives of each positive.
+        num_negatives: S, uniform negatives of each positive; more than there are items count as all.
         num_items: N.
         calibration: t in [0, 1]; 0 is the plain loss (β = 1), 1 makes σ(s) a calibrated probability (β = α).
 
     >>> calibrated_beta(256, 1025, 0.0), calibrated_beta(256, 1025, 1.0)
     (1.0, 0.25)
     """
-    alpha = num_negatives / (num_items - 1)
+    alpha = min(1.0, num_negatives / (num_items - 1))
     return alpha * (calibration * (1 - 1 / alpha) + 1 / alpha)

@@ -19,13 +19,11 @@ from shortlist.settings.models import (
     EASESettings,
     ItemKNNSettings,
     MFSettings,
-    NetworkSettings,
     PopularitySettings,
     RecentPopularitySettings,
     RetrieverSettings,
-    SoftmaxDNNSettings,
-    TwoTowerSettings,
 )
+from shortlist.settings.networks import NetworkSettings, SoftmaxDNNSettings, TwoTowerSettings
 from shortlist.settings.run import Settings
 from shortlist.settings.table import Fraction, OneOf, Positive, Range
 from shortlist.settings.training import EvaluationSettings, IndexSettings, TrainingSettings

@@ -13,7 +13,8 @@ from pydantic import Field, ValidationError
 from shortlist.data.sources import known_dataset
 from shortlist.errors import SettingsError, did_you_mean
 from shortlist.settings.data import DataSettings, FeatureSettings, FeaturesSettings, SplitSettings
-from shortlist.settings.models import TRANSFORMER_NETWORK, RetrieverSettings, SoftmaxDNNSettings
+from shortlist.settings.models import RetrieverSettings
+from shortlist.settings.networks import TRANSFORMER_NETWORK, SoftmaxDNNSettings
 from shortlist.settings.table import Table
 from shortlist.settings.training import TRANSFORMER_TRAINING, EvaluationSettings, IndexSettings, TrainingSettings
 

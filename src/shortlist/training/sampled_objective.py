@@ -12,7 +12,15 @@ from torch import Tensor
 
 from shortlist.data.ragged import Ragged
 from shortlist.errors import SettingsError
-from shortlist.losses import binary_cross_entropy, bpr, cosine_contrastive, owned, sampled_softmax
+from shortlist.losses import (
+    binary_cross_entropy,
+    bpr,
+    bpr_max,
+    calibrated_beta,
+    cosine_contrastive,
+    owned,
+    sampled_softmax,
+)
 from shortlist.models.network import NetworkRetriever
 from shortlist.negatives import HardCache, InBatch, Mixed, Negatives, Popularity, Uniform, hardest
 from shortlist.settings import NetworkSettings
@@ -25,10 +33,10 @@ class SampledObjective:
     """Every (query, target) record against negatives; a query's records share its weight, or have one each.
 
     ``sampled_softmax`` and ``in_batch`` take negatives that all queries of a batch share, corrected by log q; ``bce``,
-    ``bpr`` and ``contrastive`` take some of each query's own, none of which it has. In-batch negatives are the batch's
-    own targets, mixed with uniform ones where ``num_negatives`` says so. The target itself is not corrected: it is there
-    for certain, however rare, so that the loss is an estimate of the whole corpus's softmax (unlike Yi et al. 2019, who
-    divide it by its own q, too, and so leave rare targets almost without gradient).
+    ``bpr``, ``bpr_max`` and ``contrastive`` take some of each query's own, none of which it has. In-batch negatives are
+    the batch's own targets, mixed with uniform ones where ``num_negatives`` says so. The target itself is not
+    corrected: it is there for certain, however rare, so that the loss is an estimate of the whole corpus's softmax
+    (unlike Yi et al. 2019, who divide it by its own q, too, and so leave rare targets almost without gradient).
 
     Args:
         model: gives query vectors and the weights and bias of the logits.
@@ -100,8 +108,10 @@ class SampledObjective:
             )
         positive = (query[rows] * vectors[items]).sum(dim=1) + bias[items]
         negative = (torch.einsum("bd,bsd->bs", query, vectors[negatives]) + bias[negatives])[rows]
-        function = binary_cross_entropy if self.settings.loss == "bce" else bpr
-        return function(positive, negative, weights=weights)
+        if self.settings.loss == "bce":
+            beta = calibrated_beta(self.settings.num_negatives, model.num_items, self.settings.calibration)
+            return binary_cross_entropy(positive, negative, beta=beta, weights=weights)
+        return (bpr if self.settings.loss == "bpr" else bpr_max)(positive, negative, weights=weights)
 
     def _of_each_query(
         self, user_idx: NDArray[Any], own: Ragged, query: Tensor, vectors: Tensor, bias: Tensor
