@@ -82,7 +82,9 @@ class Ragged:
 
     def where(self, keep: NDArray[np.bool_]) -> Ragged:
         """Only the values for which ``keep`` [T] holds; rows stay, maybe empty."""
-        return Ragged.from_row_of_value(self.values[keep], self.row_of_value[keep], len(self))
+        kept = np.zeros(len(self.values) + 1, dtype=np.int64)
+        np.cumsum(keep, out=kept[1:])
+        return Ragged(self.values[keep], kept[self.offsets])
 
     def concat_rows(self, other: Ragged) -> Ragged:
         """Row ``i`` of both, one after the other."""

@@ -187,5 +187,5 @@ def _weighted(weight: Tensor, items: Tensor, table: Tensor, exponent: float = 0.
     if torch.compiler.is_compiling() or items.shape[1] * _GATHERED < len(table):
         return torch.bmm(weight * norm, nn.functional.embedding(items, table))
     places = items[:, None].expand_as(weight)
-    by_item = weight.new_zeros(*weight.shape[:2], len(table)).scatter_add(2, places, weight * norm)
+    by_item = weight.new_zeros(*weight.shape[:2], len(table)).scatter_add_(2, places, weight * norm)
     return by_item @ table
