@@ -112,7 +112,7 @@ def test_training_evaluation_and_serving_see_the_same(data: Dataset, recommender
     served = Recommender(without, recommender.retriever, SETTINGS)
     users = data.users.ids_of(log.user_idx[last])
     queries = [Query(user_id=u, time=int(t)) for u, t in zip(users, log.timestamp[last], strict=True)]
-    asked = served._query_batch(queries, without.users.rows(users).astype(np.int64))
+    asked = served.asking.batch(queries, without.users.rows(users).astype(np.int64))
     place = data.items.rows(without.items.ids_of(np.arange(without.num_items)))
     inputs = [network_inputs(one, specs, 10) for one in (trained, holdout.queries, asked)]
     inputs[2] = {
@@ -136,7 +136,7 @@ def test_onnx_takes_the_moment_as_pytorch_does(
     queries = split(data, SETTINGS.split).test.queries
     served = recommender.retriever.encode_queries(queries)
     np.testing.assert_allclose(served, model.encode_queries(queries), atol=1e-5)
-    later = recommender._query_batch([Query(user_id=3, time=START + h * HOUR) for h in (8, 20)], np.array([3, 3]))
+    later = recommender.asking.batch([Query(user_id=3, time=START + h * HOUR) for h in (8, 20)], np.array([3, 3]))
     one, other = recommender.retriever.encode_queries(later)
     assert np.abs(one - other).max() > 0.1
 
@@ -159,7 +159,7 @@ def test_the_pause_and_the_count_are_those_of_the_history(data: Dataset, recomme
         Query(history=[1, 2], disliked=[3], time=last),
         Query(time=last),
     ]
-    batch = recommender._query_batch(queries, np.array([3, 3, 3, -1, -1]))
+    batch = recommender.asking.batch(queries, np.array([3, 3, 3, -1, -1]))
     numbers = network_inputs(batch, data.schema.query, 10)["numbers"]
     year = np.log1p(365 * 24 * 60)
     np.testing.assert_allclose(numbers[:, 0], [np.log1p(24 * 60) / year, 0, 0, 0, 0], rtol=1e-5)
@@ -173,7 +173,7 @@ def test_the_pause_and_the_count_are_those_of_the_history(data: Dataset, recomme
 def test_a_longer_pause_is_another_question(recommender: Recommender) -> None:
     weeks = [START + 24 * HOUR * 7 * n for n in (3, 52)]  # the same hour and weekday
     one, other = recommender.retriever.encode_queries(
-        recommender._query_batch([Query(user_id=3, time=week) for week in weeks], np.array([3, 3]))
+        recommender.asking.batch([Query(user_id=3, time=week) for week in weeks], np.array([3, 3]))
     )
     assert np.abs(one - other).max() > 1e-3
 

@@ -108,7 +108,7 @@ def test_a_dislike_moves_the_list_away(demo: Recommender) -> None:
 def test_the_last_word_counts(demo: Recommender) -> None:
     """A known user's like, now disliked, is a dislike."""
     liked = demo.dataset.items.id(int(demo.dataset.interactions.item_idx[demo.history_rows(1)][0]))
-    batch = demo._query_batch([Query(user_id=1, disliked=[liked])], np.array([demo.dataset.users.row(1)]))
+    batch = demo.asking.batch([Query(user_id=1, disliked=[liked])], np.array([demo.dataset.users.row(1)]))
     row = demo.dataset.items.row(liked)
     assert row not in batch.liked.row(0)
     assert batch.disliked.row(0).tolist().count(row) == 1
@@ -136,7 +136,7 @@ def test_occlusion_is_exact_for_a_linear_encoder(demo: Recommender) -> None:
         def encode_queries(self, queries):  # type: ignore[no-untyped-def]
             return np.stack([self.encode_items()[queries.liked.row(i)].sum(axis=0) for i in range(len(queries))])
 
-    batch = demo._query_batch([Query(history=CHILDREN)], np.array([-1]))
+    batch = demo.asking.batch([Query(history=CHILDREN)], np.array([-1]))
     wanted = np.array([3, 5], dtype=np.int32)
     history, contributions = occlusion(Sum(), batch, wanted)
     vectors = demo.index.item_vectors

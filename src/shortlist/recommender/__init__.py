@@ -1,4 +1,4 @@
-"""The path at question time: encode → retrieve → filter → explain. Needs no PyTorch."""
+"""The path at question time: encode → retrieve under filters → rank → re-rank → explain. Needs no PyTorch."""
 
 from shortlist.recommender.filters import Filter
 from shortlist.recommender.query import Answer, Query, Reason, Recommendation

@@ -68,6 +68,8 @@ class Recommendation:
         rank: 1 is best.
         reasons: strongest first.
         display: title and further columns.
+        places: stage → place the item had after it, from 1, where more than the retriever decided; a stage that lessens it
+            lifted the item. The score stays that of the last model, whatever place re-ranking gave.
     """
 
     item_id: OutsideId
@@ -75,6 +77,7 @@ class Recommendation:
     rank: int
     reasons: tuple[Reason, ...] = ()
     display: Mapping[str, Any] = field(default_factory=dict)
+    places: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -89,6 +92,7 @@ class Recommendation:
             "score": self.score,
             "rank": self.rank,
             "reasons": reasons,
+            **({"places": dict(self.places)} if self.places else {}),
             **self.display,
         }
 

@@ -55,6 +55,7 @@ class RecommendedItem(ItemModel):
     score: float
     rank: int
     reasons: list[ReasonModel]
+    places: Annotated[dict[str, int], Field(description="place after each stage, where there are more than one")] = {}
 
 
 class RecommendationResponse(BaseModel):
