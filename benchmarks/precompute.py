@@ -80,7 +80,7 @@ def main() -> None:
             whole, killed = (place / "whole.parquet").read_bytes(), ""
             if arguments.kill:
                 killed = kill_and_resume(place, arguments, whole)
-        rate = f"{told['users'] / (told['seconds'] - loading):,.0f}"
+        rate = f"{told['lists'] / (told['seconds'] - loading):,.0f}"
         sizes = f"{told['mb']:,.0f}", f"{len(whole) / 1e6:,.0f}"
         table.add_row(name, f"{loading:.1f}", f"{told['seconds']:.1f}", rate, *sizes, killed)
     Console(width=130).print(table)
@@ -125,7 +125,7 @@ def kill_and_resume(place: Path, arguments: argparse.Namespace, whole: bytes) ->
     process.communicate()
     told = json.loads(finished(start(place, "killed.parquet", arguments)))
     same = "the same bytes" if (place / "killed.parquet").read_bytes() == whole else "OTHER BYTES"
-    return f"{same}, after {told['kept_users']:,} users {told['seconds']:.1f} s"
+    return f"{same}, after {told['kept']:,} users {told['seconds']:.1f} s"
 
 
 def make(name: str, users: int, items: int, place: Path) -> None:

@@ -15,7 +15,7 @@ INTERRUPTED = """
 import os, signal
 from shortlist.recommender import precompute
 from shortlist.recommender.parts import Parts
-precompute._USERS_A_PART = 16
+precompute._LISTS_A_PART = 16
 write = Parts.write
 def second(self, number, table):
     if number == 1:
@@ -24,7 +24,7 @@ def second(self, number, table):
 Parts.write = second
 from shortlist.cli import main; main()
 """
-RESUMED = f"from shortlist.recommender import precompute\nprecompute._USERS_A_PART = 16\n{PLAIN}"
+RESUMED = f"from shortlist.recommender import precompute\nprecompute._LISTS_A_PART = 16\n{PLAIN}"
 
 
 def run(*arguments: str | Path, code: str = PLAIN) -> subprocess.CompletedProcess[str]:
@@ -54,11 +54,12 @@ def test_the_file_and_one_document(folder: Path, tmp_path: Path) -> None:
     told = json.loads(done.stdout)
     assert {**told, "seconds": 0} == {
         "file": str(file),
-        "users": 40,
+        "of": "users",
+        "lists": 40,
         "rows": 120,
         "k": 3,
         "time": None,
-        "kept_users": 0,
+        "kept": 0,
         "seconds": 0,
     }
     rows = pq.read_table(file).to_pylist()
@@ -68,6 +69,9 @@ def test_the_file_and_one_document(folder: Path, tmp_path: Path) -> None:
     shown = run("precompute", folder, "--out", file)
     assert shown.returncode == 0
     assert f"{file}: 800 rows for 40 users, up to 24 items each" in shown.stdout, "each has 4 of the 24 items there are"
+    similar = run("precompute", folder, "--items", "--out", tmp_path / "similar.parquet", "-k", "3")
+    assert similar.returncode == 0, similar.stderr
+    assert "72 rows for 24 items, up to 3 items each" in similar.stdout
     assert shown.stderr == ""
 
 
@@ -84,7 +88,7 @@ def test_ctrl_c_and_on(folder: Path, tmp_path: Path) -> None:
     assert "was begun otherwise (k: was 5, is now 6)" in other.stderr
     assert "Traceback" not in other.stderr
     resumed = run("precompute", folder, "--out", file, "-k", "5", "--json", code=RESUMED)
-    assert json.loads(resumed.stdout)["kept_users"] == 16
+    assert json.loads(resumed.stdout)["kept"] == 16
     assert f"going on after 16 of 40 users, kept in {file}.parts" in resumed.stderr
     assert file.read_bytes() == whole.read_bytes()
 

@@ -91,7 +91,7 @@ def mf(data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_USERS_A_PART", 7)
+    monkeypatch.setattr(module, "_LISTS_A_PART", 7)
 
 
 def lists(file: Path) -> dict[Any, list[dict[str, Any]]]:
@@ -111,12 +111,40 @@ def same_as_recommend(file: Path, folder: Path, query: Query) -> None:
     assert not written
 
 
+@pytest.mark.parametrize("model", ["mf", "ease", "softmax_dnn"])
+@pytest.mark.usefixtures("small_parts")
+def test_every_item_gets_what_similar_answers(data: Dataset, tmp_path: Path, model: str) -> None:
+    folder, file = saved(data, tmp_path, model), tmp_path / "similar.parquet"
+    written = precompute(folder, file, Query(k=6), of="items")
+    assert (written.of, written.lists, written.rows) == ("items", ITEMS, 6 * ITEMS)
+    recommender, rows = artifact.load(folder), pq.read_table(file).to_pylist()
+    assert list(rows[0]) == ["item_id", "rank", "similar_item_id", "score"]
+    for item in recommender.dataset.items.ids.to_pylist():
+        mine = [one for one in rows if one["item_id"] == item]
+        expected = recommender.similar(item, 6)
+        assert [(one["rank"], one["similar_item_id"]) for one in mine] == [(one.rank, one.item_id) for one in expected]
+        np.testing.assert_allclose(
+            [one["score"] for one in mine], [one.score for one in expected], rtol=1e-5, atol=1e-6
+        )
+
+
+def test_similar_items_of_all_items_under_filters(mf: Path, tmp_path: Path) -> None:
+    file = tmp_path / "similar.parquet"
+    precompute(mf, file, Query(k=30, where="size >= 20", exclude=[123]), of="items")
+    found: dict[int, set[int]] = {}
+    for row in pq.read_table(file).to_pylist():
+        found.setdefault(row["item_id"], set()).add(row["similar_item_id"])
+    assert all(found[item] == {120, 121, 122} - {item} for item in range(100, 100 + ITEMS)), "all that is allowed"
+    with pytest.raises(QueryError, match="does not depend on features: leave out age"):
+        precompute(mf, file, Query(features={"age": 3}), of="items")
+
+
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.usefixtures("small_parts")
 def test_every_user_gets_what_recommend_answers(data: Dataset, tmp_path: Path, model: str) -> None:
     folder, file = saved(data, tmp_path, model), tmp_path / "lists.parquet"
     written = precompute(folder, file, Query(k=5))
-    assert (written.users, written.rows, written.kept_users) == (USERS, 5 * USERS - 3, 0), "u1 has two items left"
+    assert (written.lists, written.rows, written.kept) == (USERS, 5 * USERS - 3, 0), "u1 has two items left"
     same_as_recommend(file, folder, Query(k=5))
 
 
@@ -148,7 +176,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from shortlist.recommender import Query, parts, precompute
-precompute._USERS_A_PART = 7
+precompute._LISTS_A_PART = 7
 write, count = parts.pq.write_table, []
 def half(table, where):
     count.append(where)
@@ -171,7 +199,7 @@ def test_killed_and_resumed_gives_the_same_bytes(mf: Path, tmp_path: Path) -> No
     assert file.read_bytes() == b"an older file"
     console = Console(file=StringIO(), width=200)
     written = precompute(mf, file, Query(k=5), console)
-    assert (written.kept_users, written.rows) == (21, 5 * USERS - 3)
+    assert (written.kept, written.rows) == (21, 5 * USERS - 3)
     assert file.read_bytes() == whole.read_bytes()
     assert console.file.getvalue() == f"going on after 21 of 40 users, kept in {file}.parts\n"  # type: ignore[attr-defined]
     assert not Parts(file).folder.exists()
@@ -198,7 +226,7 @@ def test_ctrl_c_says_how_to_go_on(mf: Path, tmp_path: Path) -> None:
     told = f"stopped: 14 of 40 users are kept in {file}.parts; the same command goes on\n"
     assert console.file.getvalue() == told  # type: ignore[attr-defined]
     assert not file.exists()
-    assert precompute(mf, file, Query(k=5)).kept_users == 14
+    assert precompute(mf, file, Query(k=5)).kept == 14
 
 
 @pytest.mark.usefixtures("small_parts")
@@ -214,7 +242,7 @@ def test_other_settings_and_another_artifact_do_not_go_on(data: Dataset, mf: Pat
         precompute(mf, file, Query(k=5, where="size > 3"))
     with pytest.raises(ArtifactError, match=r"begun otherwise \(artifact: was"):
         precompute(other, file, Query(k=5))
-    assert precompute(mf, file, Query(k=5)).kept_users == 14, "a refusal harms nothing"
+    assert precompute(mf, file, Query(k=5)).kept == 14, "a refusal harms nothing"
     same_as_recommend(file, mf, Query(k=5))
 
 
@@ -292,7 +320,7 @@ def test_damaged_parts_are_explained(mf: Path, tmp_path: Path) -> None:
         precompute(mf, file, Query(k=5))
     assert not file.exists()
     part.unlink()
-    assert precompute(mf, file, Query(k=5)).kept_users == 33
+    assert precompute(mf, file, Query(k=5)).kept == 33
     same_as_recommend(file, mf, Query(k=5))
     begun = Parts(tmp_path / "other.parquet")
     begun.folder.mkdir()
@@ -308,4 +336,4 @@ def test_many_items_a_user_make_smaller_parts(mf: Path, tmp_path: Path, monkeypa
     groups = pq.ParquetFile(file).metadata
     assert [groups.row_group(i).num_rows for i in range(groups.num_row_groups)][-1] == 50
     assert groups.num_row_groups == 4
-    assert json.loads(pq.read_schema(file).metadata[b"shortlist"])["users_a_part"] == 10
+    assert json.loads(pq.read_schema(file).metadata[b"shortlist"])["lists_a_part"] == 10

@@ -14,7 +14,7 @@ from shortlist.cli.values import ids, pair
 def precompute(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Artifact.")],
     file: Annotated[Path, typer.Option("--out", metavar="FILE.parquet", help="File to write.")],
-    k: Annotated[int, typer.Option("-k", help="Items wanted for each user.")] = 100,
+    k: Annotated[int, typer.Option("-k", help="Items wanted for each user, or item.")] = 100,
     exclude: Annotated[str | None, typer.Option(metavar="ID,ID,...", help="Items never to return.")] = None,
     allow: Annotated[
         str | None, typer.Option(metavar="ID,ID,...", help="Items of which alone any may be returned.")
@@ -28,6 +28,9 @@ def precompute(
         str | None,
         typer.Option(metavar="TIME", help="When it is asked: ISO 8601, seconds or milliseconds; default: now."),
     ] = None,
+    items: Annotated[
+        bool, typer.Option("--items", help="In place of users' lists the items most similar to each item.")
+    ] = False,
     json: JsonFlag = False,
 ) -> None:
     """Write the best items of every known user to a Parquet file; the same command after a kill goes on."""
@@ -43,12 +46,12 @@ def precompute(
         features=features,
         time=time,
     )
-    written = run(folder, file, query, err())
+    written = run(folder, file, query, err(), of="items" if items else "users")
     if json:
         print_json(written.to_dict())
     else:
         out().print(
-            f"{written.file}: {written.rows:,} rows for {written.users:,} users, up to {written.k} items each, in "
+            f"{written.file}: {written.rows:,} rows for {written.lists:,} {written.of}, up to {written.k} items each, in "
             f"{written.seconds:.1f} s",
             soft_wrap=True,
         )

@@ -72,7 +72,7 @@ class Asking:
             liked=_without(liked, given_likes, given_dislikes).concat_rows(_without(given_likes, given_dislikes)),
             disliked=_without(disliked, given_likes, given_dislikes).concat_rows(given_dislikes),
             features=self._features(queries, users),
-            time=_times(queries),
+            time=times(queries),
             last_time=self._last_times(queries, users),
         )
 
@@ -132,7 +132,7 @@ class Asking:
         return merged
 
 
-def _times(queries: Sequence[Query]) -> NDArray[np.float64]:
+def times(queries: Sequence[Query]) -> NDArray[np.float64]:
     """When each is asked; now, where it does not say."""
     now = time.time() * 1000
     return np.array([now if query.time is None else milliseconds(query.time) for query in queries])

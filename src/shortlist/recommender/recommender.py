@@ -17,13 +17,13 @@ from shortlist.data.vocabulary import OutsideId
 from shortlist.evaluation.report import Report
 from shortlist.models.base import Ranker
 from shortlist.recommender.admission import Admission
-from shortlist.recommender.asking import Asking
+from shortlist.recommender.asking import Asking, times
 from shortlist.recommender.explanation import occlusion, strongest
 from shortlist.recommender.funnel import CANDIDATES, Funnel, Passage
 from shortlist.recommender.query import Answer, Query, Reason, Recommendation
 from shortlist.recommender.served_retriever import ServedRetriever
 from shortlist.reranking import Reranker
-from shortlist.retrieval import Candidates, ExactIndex, ScoredItems, Vectors, directions
+from shortlist.retrieval import ExactIndex, ScoredItems, Vectors, directions
 from shortlist.settings import Settings
 
 
@@ -108,12 +108,24 @@ class Recommender:
             UnknownIdError: no such item.
             QueryError: k is not between 1 and the corpus.
         """
-        self.asking.check_k(k)
         row = self.dataset.items.row(item_id)
-        index = self.similarity_index
-        others = Candidates(Ragged.from_rows([[row]])) & self.admission.available(np.array([time.time() * 1000]))
-        scored = index.search(index.item_vectors[[row]], k, others)[0]
+        scored = self.search_similar(np.array([row]), Query(k=k))[0]
         return self._recommendations(scored, [()] * len(scored))
+
+    def search_similar(self, item_idx: NDArray[Any], query: Query) -> list[ScoredItems]:
+        """``similar`` in item indices, for several items at once, under the filters and at the time of a query.
+
+        Raises:
+            QueryError: k is not between 1 and the corpus, or a filter cannot be used.
+            ConditionError: the condition cannot be read.
+        """
+        self.asking.check_k(query.k)
+        number = len(item_idx)
+        itself = Ragged.from_lengths(np.asarray(item_idx, dtype=np.int32), np.ones(number, dtype=np.int64))
+        nothing, asked = Ragged.empty(number), [query] * number
+        allowed = self.admission.candidates(asked, times(asked), nothing, itself, keep_seen=True)
+        index = self.similarity_index
+        return index.search(index.item_vectors[np.asarray(item_idx)], query.k, allowed)
 
     @cached_property
     def similarity_index(self) -> ExactIndex:
