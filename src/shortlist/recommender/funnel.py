@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from shortlist.data.queries import QueryBatch
 from shortlist.data.ragged import Ragged
 from shortlist.models.base import Ranker, Retriever
+from shortlist.recommender.sources import Source, merged
 from shortlist.reranking.base import Reranker, Slate
 from shortlist.retrieval import Candidates, ExactIndex, ScoredItems
-
-CANDIDATES = 200  # the retriever gives this many to a ranker or re-rankers
+from shortlist.settings import CANDIDATES
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,14 +40,16 @@ class Passage:
     """How B queries went through the funnel.
 
     Args:
-        stages: those that made or changed lists, in order; the retriever's first.
+        stages: those that made or changed lists, in order; retrieval first.
         k: [B] items wanted.
         encode_seconds: for the vectors of all queries.
+        sources: what retrieval was merged from, where there are several; the retriever's own list first.
     """
 
     stages: tuple[Stage, ...]
     k: NDArray[np.int64]
     encode_seconds: float
+    sources: tuple[Stage, ...] = ()
 
     def list_of(self, query: int) -> ScoredItems:
         """What one query gets: at most k items, best first."""
@@ -60,12 +62,14 @@ class Passage:
     def places(self, query: int) -> dict[str, NDArray[np.int64]]:
         """Where the items of one answer stood (1 is first) after each stage; nothing where the retriever is alone.
 
-        A place that falls from stage to stage was lifted. Items a rule brought in have 0 before it.
+        A place that falls from stage to stage was lifted. Items a rule brought in have 0 before it, and of several sources
+        those that did not give an item.
         """
-        if len(self.stages) == 1:
+        if len(self.stages) == 1 and not self.sources:
             return {}
         final = self.list_of(query).item_idx
-        return {name: _places(stage.lists[query].item_idx, final) for name, stage in self._named()}
+        named = [*((source.name, source) for source in self.sources), *self._named()]
+        return {name: _places(stage.lists[query].item_idx, final) for name, stage in named}
 
     def dropped(self, query: int) -> dict[str, NDArray[np.int32]]:
         """Items that stood in the first k before a stage and no longer after it, by stage."""
@@ -89,7 +93,8 @@ class Funnel:
         index: of its items.
         ranker: orders what the retriever found; None: it stays as found.
         rerankers: shape the list, in this order.
-        candidates: how many items the retriever gives to a ranker or re-rankers; fewer than k never.
+        candidates: how many items retrieval gives to a ranker or re-rankers; fewer than k never.
+        sources: give their quotas of the candidates, the retriever the rest.
     """
 
     def __init__(
@@ -99,9 +104,10 @@ class Funnel:
         ranker: Ranker | None = None,
         rerankers: Sequence[Reranker] = (),
         candidates: int = CANDIDATES,
+        sources: Sequence[Source] = (),
     ) -> None:
         self.retriever, self.index, self.ranker = retriever, index, ranker
-        self.rerankers, self.candidates = tuple(rerankers), candidates
+        self.rerankers, self.candidates, self.sources = tuple(rerankers), candidates, tuple(sources)
 
     def lead(self, queries: QueryBatch, allowed: Candidates, k: NDArray[np.int64]) -> Passage:
         """Answer B queries.
@@ -118,6 +124,11 @@ class Funnel:
         found = self.index.search(vectors, int(wanted.max()), allowed)
         # each its own number, so that the company of other queries changes nothing
         found = [_first(one, int(n)) for one, n in zip(found, wanted, strict=True)]
+        own = [_timed(self.retriever.name, encoded, found), *self._from_sources(queries, allowed, wanted)]
+        if len(own) > 1:
+            quotas = [source.quota for source in self.sources]
+            shares = [max(1, self.candidates - sum(quotas)), *quotas]
+            found = merged([source.lists for source in own], shares, wanted)
         stages = [_timed("retrieval", encoded, found)]
         if self.ranker is not None:
             began = time.perf_counter()
@@ -128,7 +139,17 @@ class Funnel:
             slates = [reranker.rerank(slate, int(n)) for slate, n in zip(slates, k, strict=True)]
             lists = [ScoredItems(slate.item_idx, slate.score, reranker.name) for slate in slates]
             stages.append(_timed(reranker.name, began, lists))
-        return Passage(tuple(stages), k, encoded - started)
+        return Passage(tuple(stages), k, encoded - started, tuple(own) if len(own) > 1 else ())
+
+    def _from_sources(self, queries: QueryBatch, allowed: Candidates, wanted: NDArray[np.int64]) -> list[Stage]:
+        """What the further sources give to each query."""
+        stages = []
+        for source in self.sources:
+            began = time.perf_counter()
+            found = source.search(queries, int(wanted.max()), allowed)
+            lists = [_first(one, int(n)) for one, n in zip(found, wanted, strict=True)]
+            stages.append(_timed(source.name, began, lists))
+        return stages
 
     def description(self, passage: Passage, query: int) -> dict[str, dict[str, Any]]:
         """What the stages did for one query, in plain values; seconds are those of the whole batch."""
@@ -139,6 +160,9 @@ class Funnel:
             "encode": {"model": self.retriever.name, "seconds": round(passage.encode_seconds, 6)},
             "retrieve": {"corpus": len(self.index), "seconds": round(retrieval.seconds, 6), "candidates": kept},
         }
+        if passage.sources:
+            places = {source.name: _places(source.lists[query].item_idx, found.item_idx) for source in passage.sources}
+            described["retrieve"]["sources"] = {name: int(np.count_nonzero(one)) for name, one in places.items()}
         if self.ranker is not None:
             ranked, *further = further
             described["rank"] = {"model": self.ranker.name, "candidates": kept, "seconds": round(ranked.seconds, 6)}

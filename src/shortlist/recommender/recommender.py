@@ -14,17 +14,19 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.queries import QueryBatch
 from shortlist.data.ragged import Ragged
 from shortlist.data.vocabulary import OutsideId
+from shortlist.errors import SettingsError
 from shortlist.evaluation.report import Report
 from shortlist.models.base import Ranker
 from shortlist.recommender.admission import Admission
 from shortlist.recommender.asking import Asking, times
 from shortlist.recommender.explanation import occlusion, strongest
-from shortlist.recommender.funnel import CANDIDATES, Funnel, Passage
+from shortlist.recommender.funnel import Funnel, Passage
 from shortlist.recommender.query import Answer, Query, Reason, Recommendation
 from shortlist.recommender.served_retriever import ServedRetriever
+from shortlist.recommender.sources import SIMILAR_TO_LAST, SimilarToLast, Source
 from shortlist.reranking import Reranker
 from shortlist.retrieval import ExactIndex, ScoredItems, Vectors, directions
-from shortlist.settings import Settings
+from shortlist.settings import CANDIDATES, Settings
 
 
 class Recommender:
@@ -38,7 +40,10 @@ class Recommender:
         baselines: further retrievers its report names, by name.
         ranker: orders what the retriever found; None: it stays as found.
         rerankers: shape the list, in this order.
-        candidates: how many items the retriever gives to the ranker and the re-rankers.
+        candidates: how many items retrieval gives to the ranker and the re-rankers.
+
+    Raises:
+        SettingsError: a ``[[source]]`` that is neither among the baselines nor ``similar_to_last``.
 
     ``shortlist.recommender.artifact`` saves and loads it.
     """
@@ -61,7 +66,24 @@ class Recommender:
         self.index = ExactIndex(np.asarray(items) if isinstance(items, np.ndarray) else items)
         self.admission = Admission(dataset)
         self.asking = Asking(dataset, self.admission, keep_seen=settings.split.seen == "keep")
-        self.funnel = Funnel(retriever, self.index, ranker, rerankers, candidates)
+        self.funnel = Funnel(retriever, self.index, ranker, rerankers, candidates, self._sources())
+
+    def _sources(self) -> list[Source]:
+        """Where candidates come from besides the retriever: models the artifact has as baselines, and the last liked item."""
+        sources = []
+        for one in self.settings.source:
+            if one.model == SIMILAR_TO_LAST:
+                index = self.similarity_index
+                sources.append(Source(one.model, SimilarToLast(index.item_vectors), index, one.quota))
+                continue
+            if one.model not in self.baselines:
+                raise SettingsError(
+                    f'[[source]] model = "{one.model}" is not in this artifact, which has '
+                    f"{', '.join(self.baselines) or 'no baselines'}. Take one of these, or train with it as a baseline."
+                )
+            retriever = self.baselines[one.model]
+            sources.append(Source(one.model, retriever, ExactIndex(retriever.encode_items()), one.quota))
+        return sources
 
     def recommend(self, query: Query, *, explain: bool = True) -> Answer:
         """Answer one query.

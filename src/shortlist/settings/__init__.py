@@ -15,6 +15,7 @@ from shortlist.settings.data import (
     SplitSettings,
 )
 from shortlist.settings.models import (
+    CANDIDATES,
     BaselineSettings,
     EASESettings,
     ItemKNNSettings,
@@ -22,6 +23,7 @@ from shortlist.settings.models import (
     PopularitySettings,
     RecentPopularitySettings,
     RetrieverSettings,
+    SourceSettings,
 )
 from shortlist.settings.networks import NetworkSettings, SoftmaxDNNSettings, TwoTowerSettings
 from shortlist.settings.run import Settings
@@ -29,6 +31,7 @@ from shortlist.settings.table import Fraction, OneOf, Positive, Range
 from shortlist.settings.training import EvaluationSettings, IndexSettings, TrainingSettings
 
 __all__ = [
+    "CANDIDATES",
     "BaselineSettings",
     "ColumnSettings",
     "Computed",
@@ -52,6 +55,7 @@ __all__ = [
     "RetrieverSettings",
     "Settings",
     "SoftmaxDNNSettings",
+    "SourceSettings",
     "SplitSettings",
     "TrainingSettings",
     "TwoTowerSettings",

@@ -18,6 +18,7 @@ from shortlist.settings import (
     OneOf,
     Range,
     RetrieverSettings,
+    SourceSettings,
     SplitSettings,
     TrainingSettings,
 )
@@ -32,6 +33,7 @@ def documentation() -> Iterator[tuple[str, str, str, str]]:
         ("features.SIDE.NAME", FeatureSettings),
         ("split", SplitSettings),
         *((f'retriever (model = "{m.model_fields["model"].default}")', m) for m in get_args(RetrieverSettings)),
+        ("[source]", SourceSettings),
         ("index", IndexSettings),
         ("training", TrainingSettings),
         ("evaluation", EvaluationSettings),
@@ -39,7 +41,9 @@ def documentation() -> Iterator[tuple[str, str, str, str]]:
     yield "", "seed", "0", "one seed for the split, the starting weights and the order of the batches"
     for section, table in sections:
         for key, field in table.model_fields.items():
-            if key == "model" or (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            if (key == "model" and not field.is_required()) or (
+                isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+            ):
                 continue
             default = "required" if field.is_required() else json.dumps(field.default)
             kind = field.annotation

@@ -77,3 +77,15 @@ class MFSettings(Table):
 
 BaselineSettings = PopularitySettings | RecentPopularitySettings | ItemKNNSettings | EASESettings | MFSettings
 RetrieverSettings = BaselineSettings | SoftmaxDNNSettings | TwoTowerSettings
+
+
+CANDIDATES = 200  # what retrieval gives to a ranker or re-rankers, where nothing else is said
+
+
+class SourceSettings(Table):
+    """``[[source]]``: candidates that come from elsewhere than the retriever."""
+
+    model: Literal["popularity", "recent_popularity", "item_knn", "ease", "mf", "similar_to_last"] = Field(
+        description="one of [evaluation] baselines, as it was selected there; or items like the one liked last"
+    )
+    quota: Positive = Field(20, description="candidates it gives, of the 200 there are; the retriever gives the rest")

@@ -6,14 +6,14 @@ import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Self, get_args
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from shortlist.data.sources import known_dataset
 from shortlist.errors import SettingsError, did_you_mean
 from shortlist.settings.data import DataSettings, FeatureSettings, FeaturesSettings, SplitSettings
-from shortlist.settings.models import RetrieverSettings
+from shortlist.settings.models import CANDIDATES, RetrieverSettings, SourceSettings
 from shortlist.settings.networks import TRANSFORMER_NETWORK, SoftmaxDNNSettings
 from shortlist.settings.table import Table
 from shortlist.settings.training import TRANSFORMER_TRAINING, EvaluationSettings, IndexSettings, TrainingSettings
@@ -31,9 +31,30 @@ class Settings(Table):
     features: FeaturesSettings = FeaturesSettings()
     split: SplitSettings = SplitSettings()
     retriever: RetrieverSettings = Field(SoftmaxDNNSettings(), discriminator="model")
+    source: tuple[SourceSettings, ...] = ()
     index: IndexSettings = IndexSettings()
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+
+    @model_validator(mode="after")
+    def _sources_fit(self) -> Self:
+        models = [source.model for source in self.source]
+        for one in models:
+            if models.count(one) > 1:
+                raise ValueError(f'[[source]] model = "{one}" stands there twice; give it one quota')
+            if one == self.retriever.model:
+                raise ValueError(f'[[source]] model = "{one}" is the [retriever] itself; leave it out')
+            if one != "similar_to_last" and one not in self.evaluation.baselines:
+                raise ValueError(
+                    f'[[source]] model = "{one}" is fitted as a baseline; add it to [evaluation] baselines, which are '
+                    f"{', '.join(self.evaluation.baselines) or 'none'}"
+                )
+        total = sum(source.quota for source in self.source)
+        if total >= CANDIDATES:
+            raise ValueError(
+                f"the quotas of [[source]] sum to {total} of {CANDIDATES} candidates; leave some to the retriever"
+            )
+        return self
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Settings:
@@ -184,6 +205,8 @@ def _explain(error: ValidationError, values: Mapping[str, Any]) -> str:
             lines.append(f"unknown setting {key!r}; {did_you_mean(location[-1], _allowed(location[:-1], values))}")
         elif problem["type"] == "union_tag_invalid":
             lines.append(f"{key}.model: {problem['ctx']['tag']!r} is not available; allowed: {', '.join(sorted(tags))}")
+        elif not location:  # of the settings as a whole, which nobody wants to read again
+            lines.append(problem["msg"].removeprefix("Value error, "))
         else:
             lines.append(f"{key}: {problem['msg'][0].lower()}{problem['msg'][1:]}, got {problem['input']!r}")
     return "Settings: " + "; ".join(lines) + ". `shortlist train --help-settings` documents every setting."
@@ -199,6 +222,8 @@ def _allowed(location: Sequence[str], values: Mapping[str, Any]) -> list[str]:
             )
         elif table is FeaturesSettings and part in FeaturesSettings.model_fields:
             return list(FeatureSettings.model_fields) if len(location) > i + 1 else []
+        elif part.isdigit():  # one of several tables of a kind
+            table = get_args(table)[0]
         else:
             table = table.model_fields[part].annotation
     return list(table.model_fields)

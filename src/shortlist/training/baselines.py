@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from shortlist.data.dataset import Dataset
 from shortlist.data.interactions import Interactions
 from shortlist.data.splitting import Split
+from shortlist.errors import SettingsError
 from shortlist.evaluation.evaluator import validation_figure
 from shortlist.models.base import Retriever
 from shortlist.models.ease import EASE
@@ -92,6 +93,17 @@ def fit_baselines(
         say(f"fitting the baseline {name}")
         fitted.retrievers[name], fitted.selected[name] = _fit_best(name, dataset, split, settings)
     return fitted
+
+
+def check_sources(dataset: Dataset, settings: Settings) -> None:
+    """Refuse a ``[[source]]`` that no baseline will stand for, before anything is trained.
+
+    Raises:
+        SettingsError: names it and why it cannot be fitted.
+    """
+    for source in settings.source:
+        if reason := _cannot(source.model, dataset, settings):
+            raise SettingsError(f'[[source]] model = "{source.model}" cannot be fitted: {reason}. Leave it out.')
 
 
 def _cannot(name: str, dataset: Dataset, settings: Settings) -> str:

@@ -27,7 +27,7 @@ from shortlist.recommender import artifact
 from shortlist.recommender.evaluation import latency
 from shortlist.recommender.recommender import Recommender
 from shortlist.settings import Settings
-from shortlist.training.baselines import fit_baselines
+from shortlist.training.baselines import check_sources, fit_baselines
 from shortlist.training.checkpoint import Checkpoint
 from shortlist.training.continuation import Start, start_from
 from shortlist.training.export import SELECTED, save_weights
@@ -64,6 +64,7 @@ def train(
     started = time.perf_counter()
     before = None if start is None else load_schema(Path(start))
     dataset = load_dataset(settings, before)
+    check_sources(dataset, settings)
     parts = split(dataset, settings.split, settings.seed)
     seconds = {"load": time.perf_counter() - started}
     say(str(dataset.summary))
