@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.recommender import Recommender
 from shortlist.settings import Settings
 from shortlist.testing import two_tastes
+from tests.postgres import FOUND, Postgres
 
 ROOT = Path(__file__).parent.parent
 
@@ -68,3 +70,24 @@ def demo(demo_folder: Path) -> Recommender:
     from shortlist.recommender.artifact import load
 
     return load(demo_folder)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    if not FOUND:
+        pytest.skip(
+            "needs PostgreSQL's initdb, in /usr/lib/postgresql/*/bin or on the PATH (apt-get install postgresql)"
+        )
+    pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'shortlist[postgres]'")
+    server = Postgres()
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty store of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/events.db"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.new_database(f"test_{uuid.uuid4().hex}")

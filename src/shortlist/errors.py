@@ -7,6 +7,8 @@
     ├── UnknownIdError     an outside id that the vocabulary does not hold
     ├── QueryError         a question that cannot be answered as asked (k, history, features)
     ├── TrainingError      training cannot go on (a loss that is not finite, a foreign checkpoint)
+    ├── EventError         an event that cannot be kept as it is; names the field
+    ├── StoreError         the event store is gone, full, or of another version
     ├── EvaluationError    figures would mean nothing (scores that are not finite, a protocol without its data)
     └── ArtifactError      a saved recommender is missing, damaged, or from a newer format
 
@@ -64,6 +66,20 @@ class QueryError(ShortlistError):
     """A question that cannot be answered as asked."""
 
     title = "Invalid query"
+
+
+class EventError(ShortlistError):
+    """An event that cannot be kept as it is."""
+
+    status = 422
+    title = "Invalid event"
+
+
+class StoreError(ShortlistError):
+    """The event store is gone, full, or of another version: nothing was acknowledged."""
+
+    status = 503
+    title = "Event store unavailable"
 
 
 class TrainingError(ShortlistError):

@@ -63,12 +63,13 @@ def _codes(places: NDArray[np.float64]) -> CategoryColumn:
     return CategoryColumn(np.where(np.isnan(places), MISSING, np.nan_to_num(places) + FIRST_VALUE).astype(np.int32))
 
 
-def milliseconds(time: datetime | str | float) -> float:
+def milliseconds(time: datetime | str | float, field: str = "time") -> float:
     """A time as it is asked with: milliseconds since 1970, UTC.
 
     Args:
         time: a datetime or ISO 8601 text (UTC, unless they say otherwise), or a number of seconds or milliseconds, also
             as text; the unit is told by its size, as in a table.
+        field: what it is called, for messages.
 
     Raises:
         QueryError: it cannot be read.
@@ -83,9 +84,9 @@ def milliseconds(time: datetime | str | float) -> float:
         return number * 1000 if abs(number) < 3e11 else number
     try:
         return milliseconds(datetime.fromisoformat(time if isinstance(time, str) else ""))
-    except ValueError:
+    except (ValueError, OverflowError):  # the year 1, an hour east of Greenwich
         raise QueryError(
-            f"time: expected seconds or milliseconds since 1970, or ISO 8601 such as 2026-11-22T20:00:00Z, got {time!r}."
+            f"{field}: expected seconds or milliseconds since 1970, or ISO 8601 such as 2026-11-22T20:00:00Z, got {time!r}."
         ) from None
 
 

@@ -14,6 +14,7 @@ from shortlist.settings.data import (
     Kind,
     SplitSettings,
 )
+from shortlist.settings.events import EventSettings, Meaning
 from shortlist.settings.models import (
     CANDIDATES,
     BaselineSettings,
@@ -38,6 +39,7 @@ __all__ = [
     "DataSettings",
     "EASESettings",
     "EvaluationSettings",
+    "EventSettings",
     "FeatureSettings",
     "FeaturesSettings",
     "FeedbackSettings",
@@ -46,6 +48,7 @@ __all__ = [
     "ItemKNNSettings",
     "Kind",
     "MFSettings",
+    "Meaning",
     "NetworkSettings",
     "OneOf",
     "PopularitySettings",

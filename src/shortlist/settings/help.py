@@ -12,6 +12,7 @@ from shortlist.settings import (
     ColumnSettings,
     DataSettings,
     EvaluationSettings,
+    EventSettings,
     FeatureSettings,
     FeedbackSettings,
     IndexSettings,
@@ -37,6 +38,7 @@ def documentation() -> Iterator[tuple[str, str, str, str]]:
         ("index", IndexSettings),
         ("training", TrainingSettings),
         ("evaluation", EvaluationSettings),
+        ("events", EventSettings),
     ]
     yield "", "seed", "0", "one seed for the split, the starting weights and the order of the batches"
     for section, table in sections:

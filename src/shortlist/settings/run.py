@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 from shortlist.data.sources import known_dataset
 from shortlist.errors import SettingsError, did_you_mean
 from shortlist.settings.data import DataSettings, FeatureSettings, FeaturesSettings, SplitSettings
+from shortlist.settings.events import EventSettings
 from shortlist.settings.models import CANDIDATES, RetrieverSettings, SourceSettings
 from shortlist.settings.networks import TRANSFORMER_NETWORK, SoftmaxDNNSettings
 from shortlist.settings.table import Table
@@ -35,6 +36,7 @@ class Settings(Table):
     index: IndexSettings = IndexSettings()
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    events: EventSettings = EventSettings()
 
     @model_validator(mode="after")
     def _sources_fit(self) -> Self:

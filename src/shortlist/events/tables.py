@@ -1,0 +1,30 @@
+"""The two tables of the store."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, Table, Text
+
+metadata = MetaData()
+
+events = Table(
+    "events",
+    metadata,
+    # in the order of arrival: the last word where times tie
+    Column("sequence", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("event_id", Text, nullable=False, unique=True),
+    Column("user_id", Text, nullable=False),
+    Column("item_id", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("timestamp", BigInteger, nullable=False),  # milliseconds since 1970, UTC
+    Column("value", Float(53)),
+    Index("events_of_user", "user_id", "timestamp", "sequence"),
+    sqlite_autoincrement=True,  # a number is never given twice, also after the newest rows are deleted
+)
+
+forgotten_users = Table(
+    "forgotten_users",
+    metadata,
+    # sha256 of the id: whose history in an artifact no longer counts, without keeping who
+    Column("user_hash", Text, primary_key=True),
+    Column("forgotten_at", BigInteger, nullable=False),
+)
