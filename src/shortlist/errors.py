@@ -9,6 +9,7 @@
     ├── TrainingError      training cannot go on (a loss that is not finite, a foreign checkpoint)
     ├── EventError         an event that cannot be kept as it is; names the field
     ├── StoreError         the event store is gone, full, or of another version
+    ├── BusyError          what was asked for is under way already
     ├── EvaluationError    figures would mean nothing (scores that are not finite, a protocol without its data)
     └── ArtifactError      a saved recommender is missing, damaged, or from a newer format
 
@@ -80,6 +81,13 @@ class StoreError(ShortlistError):
 
     status = 503
     title = "Event store unavailable"
+
+
+class BusyError(ShortlistError):
+    """What was asked for is under way already."""
+
+    status = 409
+    title = "Under way"
 
 
 class TrainingError(ShortlistError):

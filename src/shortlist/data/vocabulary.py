@@ -71,6 +71,15 @@ class Vocabulary:
         # "007" and " 7" are other strings than "7": they must not silently become item 7
         return number if not isinstance(outside_id, str) or str(number) == outside_id else None
 
+    def typed(self, outside_id: OutsideId) -> OutsideId:
+        """An id, known or not, in the vocabulary's own type where it can be.
+
+        >>> Vocabulary([10]).typed("7"), Vocabulary([10]).typed("007"), Vocabulary(["a"]).typed(7)
+        (7, '007', '7')
+        """
+        found = self._normalise(outside_id)
+        return str(outside_id) if found is None else found
+
     def rows(self, outside_ids: Iterable[object]) -> NDArray[np.int32]:
         """Rows of a few ids; -1 where unknown. For whole columns join tables instead."""
         table = self._row_of_id

@@ -13,6 +13,7 @@ from shortlist.data.vocabulary import OutsideId
 from shortlist.errors import EventError, QueryError
 
 MAX_ID, MAX_WORD = 256, 64
+MAX_VALUE = 1e300
 AHEAD_MS = 86_400_000  # a clock may be a little fast; a day ahead is another unit, or another year
 
 
@@ -114,8 +115,8 @@ def _moment(value: datetime | str | float | None) -> int:
         return now
     try:
         given = milliseconds(value, "timestamp")
-    except QueryError as error:
-        raise EventError(str(error)) from None
+    except (QueryError, OverflowError) as error:
+        raise EventError(str(error) if isinstance(error, QueryError) else "timestamp: it is beyond all years.") from None
     if given > now + AHEAD_MS:
         raise EventError(f"timestamp: {value!r} is more than a day ahead. Expected when it happened.")
     return min(math.floor(given), now)
@@ -124,6 +125,7 @@ def _moment(value: datetime | str | float | None) -> int:
 def _number(value: object) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not -MAX_VALUE <= value <= MAX_VALUE:  # type: ignore[operator]
         raise EventError(f"value: expected a finite number, got {str(value)[:80]!r}.")
-    return float(value)
+    return float(value)  # type: ignore[arg-type]

@@ -36,7 +36,7 @@ def migrate(engines: Engines) -> None:
         version = _version(connection)
         if version is not None and version > newest():
             raise StoreError(
-                f"The event store {engines.shown} has version {version}; this shortlist reads up to {newest()}. Upgrade shortlist."
+                f"The event store {engines.shown} has version {version}; this shortlist reads up to {newest()}. Upgrade it."
             )
         if version != newest():
             _upgrade(connection)

@@ -102,6 +102,8 @@ class GroupWriter:
                 return
 
     def _write(self, works: list[_Work]) -> None:
+        """Nobody waits any more for what was cancelled: it is left out."""
+        works = [work for work in works if work.done.running() or work.done.set_running_or_notify_cancel()]
         try:
             kept = self._commit(works)
         except Exception as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,15 +67,18 @@ class Asking:
     def batch(self, queries: Sequence[Query], users: NDArray[np.int64]) -> QueryBatch:
         """Queries in outside ids → arrays; ``users`` as in ``Asked``."""
         liked, disliked = self.dataset.interactions.histories(*self._known_rows(users))
-        given_likes = Ragged.from_rows([self.admission.rows(query.history, "history") for query in queries])
-        given_dislikes = Ragged.from_rows([self.admission.rows(query.disliked, "disliked") for query in queries])
+        given_likes, given_dislikes = self._rows(queries, "history"), self._rows(queries, "disliked")
+        newer = (given_likes, given_dislikes, self._rows(queries, "forget"))
         return QueryBatch(
-            liked=_without(liked, given_likes, given_dislikes).concat_rows(_without(given_likes, given_dislikes)),
-            disliked=_without(disliked, given_likes, given_dislikes).concat_rows(given_dislikes),
+            liked=_without(liked, *newer).concat_rows(_without(given_likes, given_dislikes)),
+            disliked=_without(disliked, *newer).concat_rows(given_dislikes),
             features=self._features(queries, users),
             time=times(queries),
             last_time=self._last_times(queries, users),
         )
+
+    def _rows(self, queries: Sequence[Query], field: Literal["history", "disliked", "forget"]) -> Ragged:
+        return Ragged.from_rows([self.admission.rows(getattr(query, field), field) for query in queries])
 
     def user_row(self, query: Query) -> int:
         """Of the known user, or -1."""
@@ -98,11 +102,12 @@ class Asking:
         return self.admission.candidates(queries, batch.time, seen, batch.disliked, keep_seen=self.keep_seen)
 
     def _last_times(self, queries: Sequence[Query], users: NDArray[np.int64]) -> NDArray[np.float64] | None:
-        """When the last item entered each history; unknown where the query brings its own, whose times nobody gave."""
+        """When the last item entered each history; where the query brings its own, as it says, or unknown."""
         if not self.dataset.has_time:
             return None
         brings = np.array([bool(query.history or query.disliked) for query in queries])
-        return np.where(brings, np.nan, self.dataset.interactions.last_times(*self._known_rows(users)))
+        given = np.array([np.nan if query.last_time is None else query.last_time for query in queries])
+        return np.where(brings, given, self.dataset.interactions.last_times(*self._known_rows(users)))
 
     def _known_rows(self, users: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """First row and end of each user's interactions; nothing for -1."""

@@ -25,6 +25,8 @@ class Query:
         where: condition on the items' columns, such as ``genres has "Comedy" and year >= 1990``; or a ``Filter``.
         allow: item ids of which alone any may be returned; None: all.
         seen: whether what the user has already may come back.
+        forget: item ids of which a known user's own likes and dislikes no longer count.
+        last_time: when the last of ``history`` and ``disliked`` came, milliseconds since 1970; None: unknown.
         time: when it is asked: a datetime, ISO 8601, seconds or milliseconds since 1970 (UTC unless it says otherwise);
             None: now. Features such as the hour are computed from it, and only what is available then is returned.
 
@@ -41,6 +43,8 @@ class Query:
     where: str | Filter | None = None
     allow: Sequence[OutsideId] | None = None
     seen: Literal["remove", "keep"] = "remove"
+    forget: Sequence[OutsideId] = ()
+    last_time: float | None = None
     time: datetime | str | float | None = None
 
 

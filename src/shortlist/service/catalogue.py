@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from shortlist.data.vocabulary import OutsideId, Vocabulary
 from shortlist.recommender import Recommender
+from shortlist.recommender.live import Known
 
 
 class Catalogue:
@@ -54,28 +55,54 @@ class Catalogue:
         lengths = np.diff(self.recommender.dataset.interactions.offsets)
         return [{"user_id": users.id(row), "history_length": int(lengths[row])} for row in rows[:limit]]
 
-    def user(self, user_id: OutsideId) -> dict[str, Any]:
-        """One user's features and history.
+    def user(self, user_id: OutsideId, known: Known) -> dict[str, Any]:
+        """One user's features, and history with live events, oldest first.
 
         Raises:
-            UnknownIdError: no such user.
+            UnknownIdError: neither the artifact nor the store knows them.
         """
         dataset = self.recommender.dataset
-        row, rows = dataset.users.row(user_id), self.recommender.history_rows(user_id)
-        log = dataset.interactions
+        if not known.is_somebody:
+            dataset.users.row("" if known.events.forgotten else user_id)  # says that there is no such user
+        history = [*self._trained(known.row), *self._live(known)]
+        if dataset.has_time:
+            history.sort(key=lambda one: one["timestamp"])
+        features: dict[str, Any] = {}
+        if known.row >= 0 and dataset.user_table.num_columns:
+            values = dataset.user_table.slice(known.row, 1).to_pylist()[0]
+            features = {name: value for name, value in values.items() if value is not None}
+        shown = dataset.users.id(known.row) if known.row >= 0 else dataset.users.typed(user_id)
+        return {"user_id": shown, "features": features, "history": history, "num_events": len(known.events.events)}
+
+    def _trained(self, row: int) -> list[dict[str, Any]]:
+        """What the artifact knows of a user."""
+        dataset, log = self.recommender.dataset, self.recommender.dataset.interactions
+        rows = np.arange(log.offsets[row], log.offsets[row + 1]) if row >= 0 else np.empty(0, dtype=np.int64)
         ids, shown = dataset.items.ids_of(log.item_idx[rows]), self.recommender.display(log.item_idx[rows])
         history = []
         for n, one in enumerate(rows.tolist()):
-            event: dict[str, Any] = {"item_id": ids[n], **shown[n], "liked": bool(log.in_history[one])}
-            event["disliked"] = bool(log.disliked[one])
+            entry: dict[str, Any] = {"item_id": ids[n], **shown[n], "liked": bool(log.in_history[one])}
+            entry["disliked"] = bool(log.disliked[one])
             if dataset.has_time:
-                event["timestamp"] = int(log.timestamp[one]) // 1000
+                entry["timestamp"] = int(log.timestamp[one]) // 1000
             if log.value is not None:
-                event["value"] = float(log.value[one])
-            history.append(event)
-        known = dataset.user_table.slice(row, 1).to_pylist() if dataset.user_table.num_columns else [{}]
-        features = {name: value for name, value in known[0].items() if value is not None}
-        return {"user_id": dataset.users.id(row), "features": features, "history": history}
+                entry["value"] = float(log.value[one])
+            history.append(entry)
+        return history
+
+    def _live(self, known: Known) -> list[dict[str, Any]]:
+        """What happened since; liked and disliked as they count now."""
+        items = self.recommender.dataset.items
+        rows = items.rows([one.item_id for one in known.events.events])
+        shown = self.recommender.display(rows[rows >= 0])
+        place, liked, disliked = iter(shown), set(known.state.liked), set(known.state.disliked)
+        history = []
+        for row, one in zip(rows.tolist(), known.events.events, strict=True):
+            named = {"item_id": items.id(row), **next(place)} if row >= 0 else {"item_id": items.typed(one.item_id)}
+            said = {"liked": one.item_id in liked, "disliked": one.item_id in disliked, "event": one.event}
+            value = {} if one.value is None else {"value": one.value}
+            history.append({**named, **said, "timestamp": one.timestamp // 1000, **value})
+        return history
 
 
 def _plain(text: str) -> str:

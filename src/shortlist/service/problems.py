@@ -24,7 +24,14 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(ShortlistError)
     def ours(_: Request, error: ShortlistError) -> Response:
-        return problem(error.status, error.title, str(error))
+        answer = problem(error.status, error.title, str(error))
+        if error.status == 503:
+            answer.headers["Retry-After"] = "1"
+        return answer
+
+    @app.exception_handler(Exception)
+    def unforeseen(_: Request, error: Exception) -> Response:
+        return problem(500, "Internal error", f"{type(error).__name__}. The server's log says more.")
 
     @app.exception_handler(RequestValidationError)
     def invalid(_: Request, error: RequestValidationError) -> Response:

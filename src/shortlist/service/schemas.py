@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -27,6 +27,7 @@ class RecommendationRequest(BaseModel):
     exclude: Ids = []
     where: Annotated[str, Field(max_length=2_000)] | None = None
     allow: Annotated[Ids | None, Field(description="items of which alone any may come back; null: all")] = None
+    seen: Annotated[Literal["remove", "keep"], Field(description="whether what the user has may come back")] = "remove"
     time: (
         Annotated[int | float | str, Field(description="when it is asked: ISO 8601, seconds or milliseconds")] | None
     ) = None
@@ -92,9 +93,62 @@ class UsersResponse(BaseModel):
     users: list[UserSummary]
 
 
+class HistoryEntry(ItemModel):
+    """Something a user did: learned from when the artifact was made, or (with its ``event``) while serving."""
+
+    liked: bool
+    disliked: bool
+    timestamp: float | None = None
+    value: float | None = None
+    event: str | None = None
+
+
 class UserResponse(BaseModel):
-    """A known user's features and history, oldest first."""
+    """A user's features, and history with events, oldest first."""
 
     user_id: Id
     features: dict[str, Any]
-    history: list[dict[str, Any]]
+    history: list[HistoryEntry]
+    num_events: int
+
+
+class EventModel(BaseModel):
+    """Something a user did with an item."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    user_id: Annotated[Id, Field(description="of any user, also one who was never seen")]
+    item_id: Annotated[Id, Field(description="of any item; one the artifact does not know is kept for the next training")]
+    event: Annotated[str, Field(min_length=1, max_length=64, description="view, like, dislike, hide, ...: any word")]
+    timestamp: Annotated[
+        int | float | str | None, Field(description="when: ISO 8601, seconds or milliseconds; default: now")
+    ] = None
+    value: Annotated[float | None, Field(description="a rating, seconds watched, ...")] = None
+    event_id: Annotated[
+        Id | None, Field(description="an event that comes again under the same one counts once; default: one is made")
+    ] = None
+
+
+class EventsResponse(BaseModel):
+    """What was done with the events: all of them are durable."""
+
+    accepted: Annotated[int, Field(description="events that are kept, with those that were there already")]
+    repeated: Annotated[int, Field(description="of these, how many were there already, or came twice")]
+    event_ids: Annotated[list[str], Field(description="in the order of the events")]
+    unknown_items: Annotated[list[str], Field(description="items the artifact does not know; they change no list yet")]
+
+
+class DeletedResponse(BaseModel):
+    """A user who was forgotten."""
+
+    user_id: Id
+    deleted_events: int
+
+
+class ReloadResponse(BaseModel):
+    """The artifact that answers now."""
+
+    model: str
+    items: int
+    data_fingerprint: str
+    workers: Annotated[dict[str, int], Field(description="how many switched, and how many failed and keep the old one")]

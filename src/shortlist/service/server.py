@@ -1,14 +1,68 @@
-"""Running the application."""
+"""Running the application, in one process or in several."""
 
 from __future__ import annotations
 
+import json
+import logging
+import os
 import socket
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 
 from shortlist.errors import ShortlistError
-from shortlist.recommender import Recommender
+from shortlist.events import EventStore
+from shortlist.recommender import artifact
 from shortlist.service.app import create_app
+from shortlist.service.metrics import MULTIPROCESS, Metrics
+from shortlist.service.peers import Peers
+
+_DRAIN_SECONDS = 30
+_WORKER = "SHORTLIST_WORKER"  # what a worker is told: it may hold a password, so it travels in the environment
+
+
+@dataclass(frozen=True)
+class Service:
+    """What is served.
+
+    Args:
+        folder: of the artifact.
+        events: URL of the event store; None: no events are kept.
+        workers: processes that answer.
+        access_log: whether each request becomes a line of JSON on standard error.
+        peers: folder that several workers share.
+    """
+
+    folder: str
+    events: str | None
+    workers: int = 1
+    access_log: bool = False
+    peers: str | None = None
+
+    def app(self) -> FastAPI:
+        """Load the artifact, open the store."""
+        metrics = Metrics()
+        recommender = artifact.load(self.folder)
+        return create_app(
+            recommender,
+            None if self.events is None else EventStore(self.events, metrics.committed),
+            load=lambda: artifact.load(self.folder),
+            metrics=metrics,
+            peers=None if self.peers is None else Peers(Path(self.peers), self.workers),
+            access_log=self.access_log,
+        )
+
+
+def default_store(folder: Path) -> str:
+    """Beside the artifact, so that it outlives a new one: ``artifacts/demo`` → ``artifacts/demo.events.db``."""
+    whole = folder.resolve()
+    return str(whole.with_name(f"{whole.name}.events.db"))
 
 
 def check_port(host: str, port: int) -> None:
@@ -28,6 +82,53 @@ def check_port(host: str, port: int) -> None:
             ) from None
 
 
-def run(recommender: Recommender, host: str, port: int) -> None:
-    """Serve until Ctrl-C."""
-    uvicorn.run(create_app(recommender), host=host, port=port, log_level="warning")
+def run(service: Service, host: str, port: int, on_ready: Callable[[], None] = lambda: None) -> None:
+    """Serve until Ctrl-C or SIGTERM; requests under way are finished.
+
+    Args:
+        service: what is served.
+        host, port: where.
+        on_ready: called when all is loaded and well.
+
+    Raises:
+        ArtifactError, StoreError: before anything is served.
+    """
+    options: dict[str, Any] = {
+        "host": host,
+        "port": port,
+        "log_level": "warning",
+        "access_log": False,
+        "server_header": False,
+        "timeout_graceful_shutdown": _DRAIN_SECONDS,
+    }
+    _log_to_stderr()
+    if service.workers == 1:
+        app = service.app()
+        on_ready()
+        uvicorn.run(app, **options)
+        return
+    artifact.load(service.folder)  # what is wrong is said here, once
+    if service.events is not None:
+        EventStore(service.events).close()
+    on_ready()
+    with tempfile.TemporaryDirectory(prefix="shortlist-serve-") as shared:
+        figures, peers = Path(shared, "figures"), Path(shared, "peers")
+        figures.mkdir()
+        peers.mkdir()
+        os.environ[MULTIPROCESS] = str(figures)
+        os.environ[_WORKER] = json.dumps({**asdict(service), "peers": str(peers)})
+        uvicorn.run("shortlist.service.server:worker", factory=True, workers=service.workers, **options)
+
+
+def worker() -> FastAPI:
+    """The application of one of several processes."""
+    _log_to_stderr()
+    return Service(**json.loads(os.environ[_WORKER])).app()
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("shortlist")
+    logger.handlers, logger.propagate = [handler], False
+    logger.setLevel(logging.INFO)

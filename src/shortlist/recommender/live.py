@@ -1,0 +1,171 @@
+"""A recommender that knows what happened since it was trained: every answer begins with the user's events."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from shortlist.data.vocabulary import OutsideId
+from shortlist.errors import EventError, ShortlistError, StoreError
+from shortlist.events.event import plain_id
+from shortlist.events.state import UserState
+from shortlist.events.store import EventStore, UserEvents
+from shortlist.recommender.fallback import fallback_for
+from shortlist.recommender.meanings import Meanings
+from shortlist.recommender.query import Answer, Query
+from shortlist.recommender.recommender import Recommender
+
+_REST_SECONDS = 1.0  # after the store failed, questions do without it for so long
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the store and the artifact know of who asks.
+
+    Args:
+        events, state: as the store keeps them, and what they say.
+        row: of the user in the artifact's vocabulary; -1: unknown there, or forgotten since.
+        reached: whether the store answered.
+    """
+
+    events: UserEvents = field(default_factory=UserEvents)
+    state: UserState = field(default_factory=UserState)
+    row: int = -1
+    reached: bool = True
+
+    @property
+    def is_somebody(self) -> bool:
+        """Whether anything is known of this user."""
+        return self.row >= 0 or bool(self.events.events)
+
+
+class LiveRecommender:
+    """Answers like its recommender, for whom the history goes on in the event store.
+
+    What a user said last of an item counts, in the store or in the artifact. Nothing is remembered between two questions, so
+    that what one process acknowledged, the next question to any other knows.
+
+    When the store does not answer, the artifact does alone; when the model fails, what is popular lately answers under
+    the same filters. The answer's ``stages`` say so.
+
+    Args:
+        recommender: an artifact.
+        store: None: no events are kept.
+    """
+
+    def __init__(self, recommender: Recommender, store: EventStore | None = None) -> None:
+        self.recommender, self.store = recommender, store
+        self.meanings = Meanings(recommender.settings)
+        self.fallback = fallback_for(recommender)
+        self._store_rests_until = 0.0
+
+    def recommend(self, query: Query, *, explain: bool = True) -> Answer:
+        """Answer one query.
+
+        Raises:
+            UnknownIdError, QueryError, ConditionError: as ``Recommender.recommend``; a user of whom there are events is not
+                unknown.
+        """
+        began = time.perf_counter()
+        known = self.known(query.user_id)
+        asked = self._with_events(query, known)
+        stages: dict[str, dict[str, Any]] = {}
+        if self.store is not None and query.user_id is not None:
+            state = known.state
+            stages["events"] = (
+                {"events": len(known.events.events), "liked": len(state.liked), "disliked": len(state.disliked)}
+                if known.reached
+                else {"status": "unavailable", "fallback": "artifact"}
+            ) | {"seconds": round(time.perf_counter() - began, 6)}
+        answer = self._answer(asked, explain)
+        user_id = None if query.user_id is None else self.recommender.dataset.users.typed(query.user_id)
+        return replace(answer, user_id=user_id, stages={**stages, **answer.stages})
+
+    def known(self, user_id: OutsideId | None) -> Known:
+        """What is known of a user now; never raises for want of the store."""
+        if user_id is None:
+            return Known()
+        row = int(self.recommender.dataset.users.rows([user_id])[0])
+        try:
+            key = plain_id(user_id, "user_id")
+        except EventError:
+            return Known(row=row)  # no event can bear such an id
+        if self.store is None:
+            return Known(row=row)
+        if time.monotonic() < self._store_rests_until:
+            return Known(row=row, reached=False)
+        try:
+            events = self.store.of_user(key, self.meanings.events.history, self.meanings.lasting)
+        except StoreError:
+            self._store_rests_until = time.monotonic() + _REST_SECONDS
+            return Known(row=row, reached=False)
+        return Known(events, UserState.of(events.events, self.meanings), -1 if events.forgotten else row)
+
+    def is_cold(self, query: Query, answer: Answer) -> bool:
+        """Whether the list rests on no like at all."""
+        rows = self.recommender.dataset.users.rows([query.user_id]) if query.user_id is not None else np.array([-1])
+        offsets = self.recommender.dataset.interactions.offsets
+        trained = rows[0] >= 0 and offsets[rows[0]] < offsets[rows[0] + 1]
+        return not (query.history or trained or answer.stages.get("events", {}).get("liked"))
+
+    def _answer(self, query: Query, explain: bool) -> Answer:
+        try:
+            return self.recommender.recommend(query, explain=explain)
+        except ShortlistError:
+            raise  # what was asked is at fault
+        except Exception as error:
+            answer = self.fallback.recommend(query, explain=False)
+            failed: Mapping[str, Any] = {
+                "reason": f"the model failed ({type(error).__name__})",
+                "answer": self.fallback.retriever.name,
+            }
+            return replace(answer, stages={"fallback": failed, **answer.stages})
+
+    def _with_events(self, query: Query, known: Known) -> Query:
+        """The query as if the client had said all that the store knows; what it says itself is newer."""
+        forgotten = known.events.forgotten
+        if not known.events.events:
+            return replace(query, user_id=None) if forgotten else query
+        items, state = self.recommender.dataset.items, known.state
+        said_now = set(items.rows([*query.history, *query.disliked]).tolist())
+        disliked_before = self._disliked_before(known.row)
+
+        def ids(texts: Sequence[str], leave: set[int]) -> list[OutsideId]:
+            rows = items.rows(texts)
+            return items.ids_of(np.array([row for row in rows.tolist() if row >= 0 and row not in leave], dtype=np.int64))
+
+        spoken = frozenset(state.said)
+        only_taken = {int(row) for row in items.rows([one for one in state.liked if one not in spoken])}
+        history = ids(state.liked, said_now | (only_taken & disliked_before))
+        disliked = ids(state.disliked, said_now)
+        excluded = ids(sorted(state.seen), said_now) if self._removes_seen(query) else []
+        return replace(
+            query,
+            user_id=query.user_id if known.row >= 0 else None,
+            history=[*history, *query.history],
+            disliked=[*disliked, *query.disliked],
+            exclude=[*query.exclude, *excluded],
+            forget=ids(sorted(state.cleared), set()),
+            last_time=None if said_now else self._last_time(known),
+        )
+
+    def _removes_seen(self, query: Query) -> bool:
+        return query.seen == "remove" and self.recommender.settings.split.seen == "remove"
+
+    def _disliked_before(self, row: int) -> set[int]:
+        if row < 0:
+            return set()
+        log = self.recommender.dataset.interactions
+        mine = slice(log.offsets[row], log.offsets[row + 1])
+        return set(log.item_idx[mine][log.disliked[mine]].tolist())
+
+    def _last_time(self, known: Known) -> float | None:
+        times = [] if known.state.last_time is None else [float(known.state.last_time)]
+        log = self.recommender.dataset.interactions
+        if known.row >= 0:
+            times += log.last_times(log.offsets[[known.row]], log.offsets[[known.row + 1]]).tolist()
+        return max((one for one in times if one == one), default=None)

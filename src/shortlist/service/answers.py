@@ -1,0 +1,26 @@
+"""What all routes share: ready-made bytes, and how problems are described."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from fastapi import Query as QueryParameter
+from fastapi.responses import Response
+
+from shortlist.service import schemas
+
+_PROBLEM = {
+    "description": "What was wrong, what was expected, what to do (RFC 9457)",
+    "content": {"application/problem+json": {}},
+}
+ERRORS: dict[int | str, dict[str, Any]] = {status: _PROBLEM for status in (400, 404, 422)}
+STORE_ERRORS: dict[int | str, dict[str, Any]] = {**ERRORS, 503: _PROBLEM}
+
+K = Annotated[int, QueryParameter(ge=1, le=schemas.MAX_K)]
+
+
+def reply(document: Any, status: int = 200) -> Response:
+    """A document as JSON."""
+    body = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    return Response(body, status, media_type="application/json")

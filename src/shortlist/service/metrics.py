@@ -1,0 +1,75 @@
+"""What Prometheus reads at ``/metrics``: how much, how fast, how well."""
+
+from __future__ import annotations
+
+import os
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from shortlist.recommender import Answer
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+COUNTS = (0, 1, 5, 10, 20, 50, 100, 200, 500, 1_000)
+MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
+"""Environment variable with a folder where several workers put their figures together."""
+
+
+class Metrics:
+    """All figures of one application. Labels hold routes, stages and meanings, never an id."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.requests = Counter(
+            "shortlist_http_requests", "Requests answered", ["method", "route", "status"], registry=registry
+        )
+        self.request_seconds = Histogram(
+            "shortlist_http_request_seconds", "Time to answer", ["route"], registry=registry, buckets=SECONDS
+        )
+        self.stage_seconds = Histogram(
+            "shortlist_stage_seconds", "Time of one stage of an answer", ["stage"], registry=registry, buckets=SECONDS
+        )
+        self.candidates = Histogram(
+            "shortlist_candidates", "Items that left a stage", ["stage"], registry=registry, buckets=COUNTS
+        )
+        self.queries = Counter("shortlist_queries", "Queries, cold: without any like", ["history"], registry=registry)
+        self.fallbacks = Counter(
+            "shortlist_fallbacks",
+            "Answers given by less than all: without the store (artifact), or by what is popular",
+            ["answer"],
+            registry=registry,
+        )
+        self.events = Counter("shortlist_events", "Events acknowledged, by meaning", ["meaning"], registry=registry)
+        self.repeated_events = Counter("shortlist_repeated_events", "Events that were there already", registry=registry)
+        self.store_errors = Counter("shortlist_store_errors", "Requests the event store failed", registry=registry)
+        self.commit_seconds = Histogram(
+            "shortlist_commit_seconds", "Time to make events durable", registry=registry, buckets=SECONDS
+        )
+        self.commit_events = Histogram(
+            "shortlist_commit_events", "Events made durable together", registry=registry, buckets=COUNTS[1:]
+        )
+        self.reloads = Counter("shortlist_reloads", "Artifacts loaded anew", ["result"], registry=registry)
+
+    def committed(self, rows: int, seconds: float) -> None:
+        """After each commit of the store."""
+        self.commit_events.observe(rows)
+        self.commit_seconds.observe(seconds)
+
+    def answered(self, answer: Answer, *, cold: bool) -> None:
+        """After each list."""
+        self.queries.labels("cold" if cold else "warm").inc()
+        for name, stage in answer.stages.items():
+            if "seconds" in stage:
+                self.stage_seconds.labels(name).observe(stage["seconds"])
+            if "candidates" in stage:
+                self.candidates.labels(name).observe(stage["candidates"])
+            if "fallback" in stage or name == "fallback":
+                self.fallbacks.labels(stage.get("fallback") or stage["answer"]).inc()
+
+    def page(self) -> bytes:
+        """In Prometheus' text format; of all workers together where there are several."""
+        registry = self.registry
+        if MULTIPROCESS in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)

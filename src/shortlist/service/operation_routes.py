@@ -1,0 +1,49 @@
+"""For whoever runs it: does it live, can it answer, how does it fare, take the new artifact."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from shortlist.errors import QueryError
+from shortlist.recommender import Query
+from shortlist.service import schemas
+from shortlist.service.answers import ERRORS, STORE_ERRORS, reply
+from shortlist.service.serving import Serving
+
+
+def router(serving: Serving) -> APIRouter:
+    """The routes."""
+    routes = APIRouter()
+
+    @routes.get("/healthz")
+    def alive() -> Response:
+        """The process lives."""
+        return reply({"status": "ok"})
+
+    @routes.get("/readyz", responses=STORE_ERRORS)
+    def ready() -> Response:
+        """The recommender answers, and the event store does."""
+        recommender = serving.now.recommender
+        if not recommender.recommend(Query(k=1), explain=False).items:
+            raise QueryError("The recommender gives no item for an empty history.")
+        if serving.events is not None:
+            serving.events.check()
+        events = "none" if serving.events is None else "ok"
+        status = {"model": recommender.retriever.name, "items": recommender.dataset.num_items, "events": events}
+        return reply({"status": "ready", **status})
+
+    @routes.get("/metrics")
+    def metrics() -> Response:
+        """Figures for Prometheus."""
+        return Response(serving.metrics.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @routes.post("/v1/reload", response_model=schemas.ReloadResponse, responses={**ERRORS, 409: {}, 500: {}})
+    def reload() -> Response:
+        """Load the artifact anew: verified first, switched in one step, and left as it was where it fails."""
+        workers = serving.reload()
+        recommender = serving.now.recommender
+        found = {"model": recommender.retriever.name, "items": recommender.dataset.num_items, "workers": workers}
+        return reply({**found, "data_fingerprint": recommender.dataset.fingerprint})
+
+    return routes

@@ -1,0 +1,58 @@
+"""Lists for people, with what they did a moment ago."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter
+from fastapi import Query as QueryParameter
+from fastapi.responses import Response
+
+from shortlist.recommender import Query
+from shortlist.service import schemas
+from shortlist.service.answers import ERRORS, K, reply
+from shortlist.service.serving import Serving
+
+Where = Annotated[
+    str | None, QueryParameter(max_length=2_000, description='such as: genres has "Comedy" and year >= 1990')
+]
+Excluded = Annotated[str, QueryParameter(max_length=100_000, description="item ids, separated by commas")]
+Allowed = Annotated[
+    str | None, QueryParameter(max_length=100_000, description="item ids of which alone any may come back, likewise")
+]
+Seen = Annotated[Literal["remove", "keep"], QueryParameter(description="whether what the user has may come back")]
+
+
+def router(serving: Serving) -> APIRouter:
+    """The routes."""
+    routes = APIRouter()
+
+    def answer(query: Query) -> Response:
+        live = serving.now.live
+        found = live.recommend(query)
+        serving.metrics.answered(found, cold=live.is_cold(query, found))
+        return reply(found.to_dict())
+
+    @routes.get("/v1/recommendations/{user_id}", response_model=schemas.RecommendationResponse, responses=ERRORS)
+    def recommend_to_user(
+        user_id: str,
+        k: K = 10,
+        exclude: Excluded = "",
+        where: Where = None,
+        allow: Allowed = None,
+        seen: Seen = "remove",
+    ) -> Response:
+        """Recommend to a user: one of the artifact, or of whom there are events."""
+        allowed = None if allow is None else _ids(allow)
+        return answer(Query(user_id=user_id, k=k, exclude=_ids(exclude), where=where, allow=allowed, seen=seen))
+
+    @routes.post("/v1/recommendations", response_model=schemas.RecommendationResponse, responses=ERRORS)
+    def recommend(request: schemas.RecommendationRequest) -> Response:
+        """Recommend to a known user, or to anyone by a history."""
+        return answer(Query(**request.model_dump()))
+
+    return routes
+
+
+def _ids(text: str) -> list[str | int]:
+    return [one for one in text.split(",") if one]
