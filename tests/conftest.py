@@ -13,6 +13,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.recommender import Recommender
 from shortlist.settings import Settings
 from shortlist.testing import two_tastes
+from tests.live_world import small_artifact
 from tests.postgres import FOUND, Postgres
 
 ROOT = Path(__file__).parent.parent
@@ -91,3 +92,16 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/events.db"
     server: Postgres = request.getfixturevalue("postgres")
     return server.new_database(f"test_{uuid.uuid4().hex}")
+
+
+@pytest.fixture(scope="session")
+def small_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An artifact of two tastes, quick to make and to load."""
+    return small_artifact(tmp_path_factory.mktemp("artifacts") / "small")
+
+
+@pytest.fixture(scope="session")
+def small(small_folder: Path) -> Recommender:
+    from shortlist.recommender.artifact import load
+
+    return load(small_folder)

@@ -93,7 +93,7 @@ def test_one_that_cannot_be_written_does_not_harm_the_others(store: EventStore) 
     """The database refuses it, whatever was checked before; what waited beside it is kept."""
     broken = Event("ann", "1", "like", 2**70, "broken")
     gate = threading.Event()
-    store._writer.on_commit = lambda rows, seconds: gate.wait(5)
+    store.on_commit(lambda rows, seconds: gate.wait(5) and None)
     first = store.submit([at(1, "first")])
     together = [store.submit([one]) for one in (at(2, "a"), broken, at(3, "b"))]
     gate.set()
@@ -107,7 +107,7 @@ def test_one_that_cannot_be_written_does_not_harm_the_others(store: EventStore) 
 
 def test_many_threads_are_committed_together(store: EventStore) -> None:
     commits: list[int] = []
-    store._writer.on_commit = lambda rows, seconds: commits.append(rows)
+    store.on_commit(lambda rows, seconds: commits.append(rows))
     with ThreadPoolExecutor(16) as pool:
         kept = list(pool.map(lambda n: store.add([at(n, str(n))]), range(200)))
     assert all(len(one.new) == 1 for one in kept)

@@ -50,7 +50,6 @@ class EventStore:
     Args:
         url: ``sqlite:///events.db``, ``postgresql://user:password@host/name``, or the path of an SQLite file. Tables are
             made or brought up to date.
-        on_commit: called after each commit with how many rows it had and how many seconds it took.
 
     Raises:
         StoreError: it cannot be opened; from every method, too: it is gone, and nothing was acknowledged.
@@ -63,7 +62,7 @@ class EventStore:
     (2, 1, [('7', 'like'), ('8', 'hide')])
     """
 
-    def __init__(self, url: str, on_commit: Callable[[int, float], None] | None = None) -> None:
+    def __init__(self, url: str) -> None:
         self.engines = Engines(url)
         try:
             self.engines.create_file()
@@ -71,7 +70,7 @@ class EventStore:
         except BaseException:
             self.engines.close()
             raise
-        self._writer = GroupWriter(self.engines, on_commit)
+        self._writer = GroupWriter(self.engines)
 
     def __enter__(self) -> EventStore:
         return self
@@ -85,6 +84,10 @@ class EventStore:
         """Write what waits, and give the connections back."""
         self._writer.close()
         self.engines.close()
+
+    def on_commit(self, call: Callable[[int, float], None]) -> None:
+        """After each commit call this with how many rows it had and how many seconds it took."""
+        self._writer.on_commit = call
 
     def submit(self, new: Sequence[Event]) -> Future[Kept]:
         """Events → a promise, kept when they are durable; what several threads bring is committed together."""

@@ -52,12 +52,11 @@ class GroupWriter:
 
     Args:
         engines: where to.
-        on_commit: called after each commit with how many rows it had and how many seconds it took.
     """
 
-    def __init__(self, engines: Engines, on_commit: Callable[[int, float], None] | None = None) -> None:
+    def __init__(self, engines: Engines) -> None:
         self.engines = engines
-        self.on_commit = on_commit
+        self.on_commit: Callable[[int, float], None] = lambda rows, seconds: None
         self._waiting: queue.Queue[_Work | None] = queue.Queue(_WAITING)
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="shortlist-events", daemon=True)
@@ -124,8 +123,7 @@ class GroupWriter:
             for one in work.events:
                 rows.setdefault(one.event_id, vars(one))  # the first counts
         new = self._insert(list(rows.values()))
-        if self.on_commit is not None:
-            self.on_commit(len(rows), time.perf_counter() - began)
+        self.on_commit(len(rows), time.perf_counter() - began)
         kept = []
         for work in works:
             mine = frozenset(one.event_id for one in work.events) & new

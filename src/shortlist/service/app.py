@@ -16,7 +16,6 @@ from shortlist.events import EventStore
 from shortlist.recommender import Recommender
 from shortlist.recommender.artifact import PAGE
 from shortlist.service import catalogue_routes, event_routes, operation_routes, problems, recommendation_routes
-from shortlist.service.metrics import Metrics
 from shortlist.service.middleware import Edge
 from shortlist.service.peers import Peers
 from shortlist.service.serving import Serving
@@ -29,7 +28,6 @@ def create_app(
     events: EventStore | None = None,
     *,
     load: Callable[[], Recommender] | None = None,
-    metrics: Metrics | None = None,
     peers: Peers | None = None,
     access_log: bool = False,
 ) -> FastAPI:
@@ -39,11 +37,10 @@ def create_app(
         recommender: what answers.
         events: where events go, and what every answer reads; None: none are kept. It is closed with the application.
         load: reads the artifact anew, for ``POST /v1/reload``.
-        metrics: what ``/metrics`` shows.
         peers: the other workers of one server.
         access_log: whether each request becomes a line of the log.
     """
-    serving = Serving(recommender, events, load, metrics, peers)
+    serving = Serving(recommender, events, load, peers)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -20,7 +20,7 @@ from shortlist.errors import ShortlistError
 from shortlist.events import EventStore
 from shortlist.recommender import artifact
 from shortlist.service.app import create_app
-from shortlist.service.metrics import MULTIPROCESS, Metrics
+from shortlist.service.metrics import MULTIPROCESS
 from shortlist.service.peers import Peers
 
 _DRAIN_SECONDS = 30
@@ -47,13 +47,11 @@ class Service:
 
     def app(self) -> FastAPI:
         """Load the artifact, open the store."""
-        metrics = Metrics()
         recommender = artifact.load(self.folder)
         return create_app(
             recommender,
-            None if self.events is None else EventStore(self.events, metrics.committed),
+            None if self.events is None else EventStore(self.events),
             load=lambda: artifact.load(self.folder),
-            metrics=metrics,
             peers=None if self.peers is None else Peers(Path(self.peers), self.workers),
             access_log=self.access_log,
         )

@@ -46,7 +46,6 @@ class Serving:
         recommender: to begin with.
         events: the store; None: no events are kept.
         load: reads the artifact anew, with its hashes and golden queries verified; None: it cannot be reloaded.
-        metrics: of the application.
         peers: a folder by which the workers of one server tell each other of a reload; None: there is one worker.
     """
 
@@ -55,10 +54,11 @@ class Serving:
         recommender: Recommender,
         events: EventStore | None = None,
         load: Callable[[], Recommender] | None = None,
-        metrics: Metrics | None = None,
         peers: Peers | None = None,
     ) -> None:
-        self.events, self.load, self.metrics, self.peers = events, load, metrics or Metrics(), peers
+        self.events, self.load, self.metrics, self.peers = events, load, Metrics(), peers
+        if events is not None:
+            events.on_commit(self.metrics.committed)
         self.now = Generation.of(recommender, events)
         self._reloading = threading.Lock()
         if peers is not None:
