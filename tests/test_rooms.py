@@ -58,6 +58,16 @@ MAY_NOT_KNOW = {
         "shortlist.encoders",
         *HEAVY,
     },
+    "events": {
+        "shortlist.training",
+        "shortlist.models",
+        "shortlist.recommender",
+        "shortlist.service",
+        "shortlist.cli",
+        "shortlist.losses",
+        "shortlist.encoders",
+        *HEAVY,
+    },
     "service": {"shortlist.training", "shortlist.cli", "shortlist.losses", "shortlist.encoders", *HEAVY},
 }
 
@@ -114,7 +124,13 @@ recommender = shortlist.load(sys.argv[1])
 assert len(recommender.recommend(shortlist.Query(history=[1, 588])).items) == 10
 assert precompute(sys.argv[1], sys.argv[2], shortlist.Query(k=2)).rows == 2 * recommender.dataset.num_users
 evaluate(recommender)
-create_app(recommender)
+from shortlist.events import Event, EventStore
+store = EventStore(sys.argv[2] + ".db")
+store.add([Event.of("somebody", 1, "like")])
+app = create_app(recommender, store)
+from shortlist.recommender.live import LiveRecommender
+assert len(LiveRecommender(recommender, store).recommend(shortlist.Query(user_id="somebody")).items) == 10
+store.close()
 assert "torch" not in sys.modules
 print("fine")
 """

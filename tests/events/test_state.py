@@ -92,8 +92,8 @@ def test_what_cannot_be_kept_is_refused_by_its_field(fields: dict[str, object], 
 
 
 def test_times_are_read_like_a_tables_and_never_lie_ahead() -> None:
-    for given in (1_700_000_000, 1_700_000_000_000, "2023-11-14T22:13:20Z", "1700000000", 1_700_000_000.0):
-        assert Event.of(1, 2, "like", given).timestamp == 1_700_000_000_000
+    for time in (1_700_000_000, 1_700_000_000_000, "2023-11-14T22:13:20Z", "1700000000", 1_700_000_000.0):
+        assert Event.of(1, 2, "like", time).timestamp == 1_700_000_000_000
     now = Event.of(1, 2, "like").timestamp
     fast_clock = Event.of(1, 2, "like", now + 60_000)
     assert now <= fast_clock.timestamp <= now + 5_000, "what is said next must be newer"

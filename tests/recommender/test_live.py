@@ -98,7 +98,9 @@ def test_a_user_nobody_has_learned_of(live: LiveRecommender, store: EventStore) 
     assert live.recommend(Query(user_id="777", k=1)).user_id == 777, "7 and '7' are one user"
 
 
-def test_seen_alone_is_not_returned_and_no_history(live: LiveRecommender, small: Recommender, store: EventStore) -> None:
+def test_seen_alone_is_not_returned_and_no_history(
+    live: LiveRecommender, small: Recommender, store: EventStore
+) -> None:
     first = listed(live)[0]
     say(store, (first, "skip"))
     assert listed(live) == [one.item_id for one in small.recommend(Query(user_id=USER, exclude=[first], k=5)).items]

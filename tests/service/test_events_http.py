@@ -41,7 +41,17 @@ def served(folder: Path, events: str, workers: int = 1) -> Iterator[tuple[str, s
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-c", "from shortlist.cli import main; main()", "serve", str(folder), "--port", str(port), "--events", events]
+    command = [
+        sys.executable,
+        "-c",
+        "from shortlist.cli import main; main()",
+        "serve",
+        str(folder),
+        "--port",
+        str(port),
+        "--events",
+        events,
+    ]
     process = subprocess.Popen([*command, "--workers", str(workers), "--access-log"], stderr=subprocess.PIPE)
     address = f"http://127.0.0.1:{port}"
     lines: list[bytes] = []
@@ -143,7 +153,10 @@ def test_a_deleted_user_is_gone(client: TestClient) -> None:
         (b"[]", "expected 1 to 1,000 events, got 0"),
         (b"3", "expected an event as an object, got '3'"),
         (b'{"user_id": 1, "item_id": 2}', "event: it is missing. An event has user_id, item_id, event"),
-        (b'{"user_id": 1, "item_id": 2, "event": "like", "vlaue": 3}', "vlaue: an event has no such field; did you mean"),
+        (
+            b'{"user_id": 1, "item_id": 2, "event": "like", "vlaue": 3}',
+            "vlaue: an event has no such field; did you mean",
+        ),
         (b'[{"user_id": 1, "item_id": 2, "event": "like"}, {"user_id": null}]', "[1].item_id: it is missing"),
         (b'[{"user_id": {}, "item_id": 2, "event": "like"}]', "[0].user_id: expected"),
         (b'{"user_id": 1, "item_id": 2, "event": "like", "timestamp": "soon"}', "timestamp: expected seconds"),
@@ -159,7 +172,9 @@ def test_problems_name_the_field_and_nothing_is_kept(client: TestClient, body: b
 
 
 def test_unknown_items_are_kept_unless_strict(client: TestClient) -> None:
-    answer = client.post("/v1/events?strict=true", json=[{"user_id": 1, "item_id": i, "event": "like"} for i in (100, 7)])
+    answer = client.post(
+        "/v1/events?strict=true", json=[{"user_id": 1, "item_id": i, "event": "like"} for i in (100, 7)]
+    )
     assert answer.status_code == 422
     assert "1 items are not known (7)" in answer.json()["detail"]
     assert client.get("/v1/users/1").json()["num_events"] == 0

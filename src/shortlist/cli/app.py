@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from shortlist.cli import compare, data, describe, evaluate, precompute, recommend, serve, similar, train, tune
+from shortlist.cli import compare, data, describe, evaluate, events, precompute, recommend, serve, similar, train, tune
 
 app = typer.Typer(
     help="From a log of interactions to a live list of recommendations.",
@@ -24,6 +24,7 @@ app.command("precompute")(precompute.precompute)
 app.command("describe")(describe.describe)
 app.command("compare")(compare.compare)
 app.command("serve")(serve.serve)
+app.add_typer(events.app, name="events")
 app.add_typer(data.app, name="data")
 
 

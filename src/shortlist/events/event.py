@@ -116,7 +116,9 @@ def _moment(value: datetime | str | float | None) -> int:
     try:
         given = milliseconds(value, "timestamp")
     except (QueryError, OverflowError) as error:
-        raise EventError(str(error) if isinstance(error, QueryError) else "timestamp: it is beyond all years.") from None
+        raise EventError(
+            str(error) if isinstance(error, QueryError) else "timestamp: it is beyond all years."
+        ) from None
     if given > now + AHEAD_MS:
         raise EventError(f"timestamp: {value!r} is more than a day ahead. Expected when it happened.")
     return min(math.floor(given), now)

@@ -50,6 +50,7 @@ class EventStore:
     Args:
         url: ``sqlite:///events.db``, ``postgresql://user:password@host/name``, or the path of an SQLite file. Tables are
             made or brought up to date.
+        create: whether an SQLite file that is not there is made.
 
     Raises:
         StoreError: it cannot be opened; from every method, too: it is gone, and nothing was acknowledged.
@@ -62,10 +63,11 @@ class EventStore:
     (2, 1, [('7', 'like'), ('8', 'hide')])
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, create: bool = True) -> None:
         self.engines = Engines(url)
         try:
-            self.engines.create_file()
+            if create:
+                self.engines.create_file()
             migrate(self.engines)
         except BaseException:
             self.engines.close()

@@ -56,7 +56,7 @@ class GroupWriter:
 
     def __init__(self, engines: Engines) -> None:
         self.engines = engines
-        self.on_commit: Callable[[int, float], None] = lambda rows, seconds: None
+        self.on_commit: Callable[[int, float], None] = lambda *_: None
         self._waiting: queue.Queue[_Work | None] = queue.Queue(_WAITING)
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="shortlist-events", daemon=True)

@@ -136,7 +136,9 @@ class LiveRecommender:
 
         def ids(texts: Sequence[str], leave: set[int]) -> list[OutsideId]:
             rows = items.rows(texts)
-            return items.ids_of(np.array([row for row in rows.tolist() if row >= 0 and row not in leave], dtype=np.int64))
+            return items.ids_of(
+                np.array([row for row in rows.tolist() if row >= 0 and row not in leave], dtype=np.int64)
+            )
 
         spoken = frozenset(state.said)
         only_taken = {int(row) for row in items.rows([one for one in state.liked if one not in spoken])}

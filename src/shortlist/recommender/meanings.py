@@ -26,9 +26,7 @@ class Meanings:
 
     def __init__(self, settings: Settings) -> None:
         self.events = settings.events
-        self._meanings = {
-            word: meaning for meaning in get_args(Meaning) for word in getattr(settings.events, meaning)
-        }
+        self._meanings = {word: meaning for meaning in get_args(Meaning) for word in getattr(settings.events, meaning)}
         feedback = settings.data.feedback
         self._liked, self._disliked = _of_value(feedback.liked), _of_value(feedback.disliked)
         self._can_tell = feedback.liked is None or self._liked is not None

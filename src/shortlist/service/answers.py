@@ -14,7 +14,7 @@ _PROBLEM = {
     "description": "What was wrong, what was expected, what to do (RFC 9457)",
     "content": {"application/problem+json": {}},
 }
-ERRORS: dict[int | str, dict[str, Any]] = {status: _PROBLEM for status in (400, 404, 422)}
+ERRORS: dict[int | str, dict[str, Any]] = dict.fromkeys((400, 404, 422), _PROBLEM)
 STORE_ERRORS: dict[int | str, dict[str, Any]] = {**ERRORS, 503: _PROBLEM}
 
 K = Annotated[int, QueryParameter(ge=1, le=schemas.MAX_K)]

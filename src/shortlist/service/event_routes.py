@@ -30,7 +30,9 @@ _BODY = {
         }
     },
 }
-Strict = Annotated[bool, QueryParameter(description="refuse items the artifact does not know, and keep none of the list")]
+Strict = Annotated[
+    bool, QueryParameter(description="refuse items the artifact does not know, and keep none of the list")
+]
 
 
 def router(serving: Serving) -> APIRouter:

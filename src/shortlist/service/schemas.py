@@ -118,7 +118,9 @@ class EventModel(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     user_id: Annotated[Id, Field(description="of any user, also one who was never seen")]
-    item_id: Annotated[Id, Field(description="of any item; one the artifact does not know is kept for the next training")]
+    item_id: Annotated[
+        Id, Field(description="of any item; one the artifact does not know is kept for the next training")
+    ]
     event: Annotated[str, Field(min_length=1, max_length=64, description="view, like, dislike, hide, ...: any word")]
     timestamp: Annotated[
         int | float | str | None, Field(description="when: ISO 8601, seconds or milliseconds; default: now")
