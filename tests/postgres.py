@@ -19,7 +19,8 @@ FOUND = sorted(glob("/usr/lib/postgresql/*/bin/initdb")) or list(filter(None, [s
 class Postgres:
     """A server that can be stopped and started again, as one does that falls over."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = False) -> None:
+        self.durable = durable
         self.programs = Path(FOUND[-1]).parent
         # PostgreSQL refuses to run as root, and root's temporary folders let nobody in
         self.user = _other_user() if os.geteuid() == 0 else None
@@ -36,7 +37,14 @@ class Postgres:
 
     def start(self) -> None:
         command = [str(self.programs / "postgres"), "-D", str(self.folder / "data"), "-k", str(self.folder)]
-        command += ["-p", str(self.port), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
+        command += [
+            "-p",
+            str(self.port),
+            "-c",
+            "listen_addresses=127.0.0.1",
+            "-c",
+            f"fsync={'on' if self.durable else 'off'}",
+        ]
         log = (self.folder / "log").open("ab")
         self.process = subprocess.Popen(command, stdout=log, stderr=log, user=self.user, cwd="/")
         log.close()
