@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import uvicorn
 
+from shortlist.events import EventStore
 from shortlist.recommender import Recommender
 from shortlist.service.app import create_app
 
@@ -32,11 +33,12 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def address(demo: Recommender) -> Iterator[str]:
+def address(demo: Recommender, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    store = EventStore(f"{tmp_path_factory.mktemp('events')}/events.db")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(create_app(demo), port=port, log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(create_app(demo, store), port=port, log_level="warning"))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
@@ -159,6 +161,19 @@ def test_an_existing_user_and_the_report(browser: Any, address: str) -> None:
     assert errors(browser) == []
     browser.get(f"{address}/report")
     wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "main section svg"), "the full report")
+    assert errors(browser) == []
+
+
+def test_a_known_users_dislike_is_kept_by_the_service(browser: Any, address: str) -> None:
+    browser.get(f"{address}/#/users/20")
+    victim = wait(browser, lambda: listed(browser), "the list")[0]
+    button = f"ol#recommendations [data-action=dislike][data-item-id='{victim}']"
+    browser.execute_script("arguments[0].click()", browser.find_element(By.CSS_SELECTOR, button))
+    wait(browser, lambda: listed(browser) and victim not in listed(browser), "the list without it")
+    entry = f"ol#history li[data-item-id='{victim}'][data-verdict=disliked]"
+    wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, entry), "the dislike in the history")
+    browser.refresh()
+    assert victim not in wait(browser, lambda: listed(browser), "the list again")
     assert errors(browser) == []
 
 

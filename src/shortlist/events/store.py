@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, bindparam, delete, func, insert, null, or_, select, union_all
 
+from shortlist.errors import StoreError
 from shortlist.events.engines import Engines
 from shortlist.events.event import Event
 from shortlist.events.schema import migrate
@@ -159,11 +160,13 @@ class EventStore:
         return found
 
     def check(self) -> None:
-        """Ask for one row.
+        """Ask for one row, and whether events can be handed over.
 
         Raises:
             StoreError: it does not answer.
         """
+        if not self._writer.is_alive:
+            raise StoreError("The thread that writes events has ended; restart the service.")
         self.engines.reading(lambda connection: connection.execute(select(events.c.sequence).limit(1)).first())
 
 

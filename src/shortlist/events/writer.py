@@ -62,6 +62,11 @@ class GroupWriter:
         self._thread = threading.Thread(target=self._run, name="shortlist-events", daemon=True)
         self._thread.start()
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it writes what it is given."""
+        return self._thread.is_alive()
+
     def submit(self, new: Sequence[Event]) -> Future[Kept]:
         """Events → a promise, kept when they are durable.
 

@@ -30,12 +30,9 @@ class Meanings:
         feedback = settings.data.feedback
         self._liked, self._disliked = _of_value(feedback.liked), _of_value(feedback.disliked)
         self._can_tell = feedback.liked is None or self._liked is not None
-        self._rated = lru_cache(maxsize=4096)(self._rate)
-
-    @property
-    def lasting(self) -> tuple[str, ...]:
+        self.lasting = (*self.events.liked, *self.events.disliked, *self.events.cleared, *self.events.rated)
         """Words that hold until they are taken back, however many events come after."""
-        return (*self.events.liked, *self.events.disliked, *self.events.cleared, *self.events.rated)
+        self._rated = lru_cache(maxsize=4096)(self._rate)
 
     def __call__(self, word: str, value: float | None) -> Meaning | None:
         """None: it changes no answer."""

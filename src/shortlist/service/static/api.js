@@ -65,6 +65,10 @@ export const getUser = (userId, signal) => request(`/v1/users/${segment(userId)}
 export const recommendForUser = (userId, k, signal) =>
   request(`/v1/recommendations/${segment(userId)}${query({ k })}`, { signal });
 
+/** What a known user does: kept by the service, and part of the next answer. */
+export const sendEvent = (userId, itemId, event, signal) =>
+  request("/v1/events", { signal, body: { user_id: userId, item_id: itemId, event } });
+
 export const recommendForTaste = (body, signal) => request("/v1/recommendations", { signal, body });
 
 export const getReport = (signal) => request("/v1/report", { signal });

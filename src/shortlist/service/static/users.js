@@ -1,7 +1,7 @@
 // Users: what someone in the data did, beside what the model makes of it.
-import { html, useEffect, useRef, useState } from "/static/vendor/preact-htm.js";
-import { getUser, recommendForUser, searchUsers, useResource } from "/static/api.js";
-import { Icon, ItemTitle, Problem, Skeleton, Spine, usePage } from "/static/components.js";
+import { html, useCallback, useEffect, useMemo, useRef, useState } from "/static/vendor/preact-htm.js";
+import { getUser, recommendForUser, searchUsers, sendEvent, useResource } from "/static/api.js";
+import { Icon, ItemTitle, Page, Problem, Skeleton, Spine, usePage } from "/static/components.js";
 import { Recommendations } from "/static/recommendations.js";
 import { SearchBox } from "/static/searchbox.js";
 import { sameId } from "/static/store.js";
@@ -105,15 +105,47 @@ function Features({ features }) {
   </ul>`;
 }
 
+const VERBS = { like: "likes", dislike: "dislikes", clear: "no longer has a word on" };
+
+/**
+ * What the page offers its parts, with the likes and dislikes of this user in
+ * the place of the visitor's: they are sent as events, and all is asked anew.
+ */
+function useUsersPage(userId, history, onChange) {
+  const page = usePage();
+  const rate = useCallback((item, verdict) => {
+    const event = verdict ?? "clear";
+    sendEvent(userId, item.item_id, event).then(
+      () => {
+        page.announce(`User ${userId} ${VERBS[event]} ${titleOf(item)}.`);
+        onChange();
+      },
+      (error) => page.announce(error.message),
+    );
+  }, [userId, onChange]);
+  return useMemo(() => {
+    const verdicts = new Map();
+    for (const entry of history ?? []) {
+      verdicts.set(String(entry.item_id), entry.liked ? "like" : entry.disliked ? "dislike" : null);
+    }
+    return { ...page, rate, taste: { ...page.taste, verdictOf: (id) => verdicts.get(String(id)) ?? null } };
+  }, [page, history, rate]);
+}
+
 /** history: null while it loads. */
-function User({ userId, history }) {
+function User({ userId, history, reload }) {
   const { announce } = usePage();
   const list = useResource((signal) => recommendForUser(userId, K, signal), []);
+  const changed = useCallback(() => {
+    list.retry();
+    reload();
+  }, [list.retry, reload]);
+  const page = useUsersPage(userId, history, changed);
   useEffect(() => {
     const first = list.data?.items?.[0];
     if (first) announce(`User ${userId}. First recommendation: ${titleOf(first)}.`);
   }, [list.data]);
-  return html`<div class="user">
+  return html`<${Page.Provider} value=${page}><div class="user">
     <section class="user-history" aria-labelledby="history-title">
       <h2 id="history-title">History <small>most recent first</small></h2>
       ${history ? html`<${History} entries=${history} />` : html`<${Skeleton} count=${12} kind="mini" />`}
@@ -123,7 +155,7 @@ function User({ userId, history }) {
       <${Recommendations} resource=${list} count=${K} who="they" call=${`GET /v1/recommendations/${encodeURIComponent(userId)}?k=${K}`}
         emptyText="Nothing to recommend for this user." />
     </section>
-  </div>`;
+  </div><//>`;
 }
 
 function tally(history) {
@@ -144,7 +176,7 @@ export function Users({ userId }) {
     </header>
     <div class="picker"><${UserSearch} /><${Surprise} current=${userId} /></div>
     ${userId && user.error && html`<${Problem} error=${user.error} retry=${user.retry} />`}
-    ${userId && !user.error && html`<${User} key=${userId} userId=${userId} history=${known && (known.history ?? [])} />`}
+    ${userId && !user.error && html`<${User} key=${userId} userId=${userId} history=${known && (known.history ?? [])} reload=${user.retry} />`}
     ${!userId && html`<${Gallery} key="gallery" />`}
   </div>`;
 }
