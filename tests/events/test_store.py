@@ -116,6 +116,27 @@ def test_many_threads_are_committed_together(store: EventStore) -> None:
     assert store.count() == 200
 
 
+def test_closing_writes_what_waits(store_url: str) -> None:
+    with EventStore(store_url) as store:
+        promises = [store.submit([at(n, str(n))]) for n in range(50)]
+    assert all(one.done() and one.result().new for one in promises)
+    with pytest.raises(StoreError, match="is closing"):
+        store.submit([at(1, "late")])
+    with EventStore(store_url) as store:
+        assert store.count() == 50
+
+
+def test_what_nobody_waits_for_any_more_is_left_out(store: EventStore) -> None:
+    gate = threading.Event()
+    store.on_commit(lambda rows, seconds: gate.wait(5) and None)
+    first, second, third = (store.submit([at(n, str(n))]) for n in range(3))
+    cancelled = second.cancel()
+    gate.set()
+    assert first.result(10).new
+    assert third.result(10).new
+    assert cancelled == (items(store) == ["0", "2"])
+
+
 def test_stores_opened_together_are_migrated_once(store_url: str) -> None:
     with ThreadPoolExecutor(4) as pool:
         stores = list(pool.map(lambda _: EventStore(store_url), range(4)))

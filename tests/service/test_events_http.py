@@ -275,7 +275,7 @@ def test_a_new_artifact_under_load(small_folder: Path, tmp_path: Path) -> None:
 
 def test_two_workers_know_the_same(small_folder: Path, tmp_path: Path, postgres: Postgres) -> None:
     """What one acknowledged, the other's next answer knows; both take the new artifact; the log names nobody; and
-    SIGTERM loses nothing.
+    no worker outlives a server that was killed.
     """
     folder = Path(shutil.copytree(small_folder, tmp_path / "artifact"))
     url = postgres.new_database("workers")
@@ -294,7 +294,11 @@ def test_two_workers_know_the_same(small_folder: Path, tmp_path: Path, postgres:
         text = httpx.get(f"{address}/metrics").text
         assert 'shortlist_reloads_total{result="switched"} 2.0' in text
         assert 'shortlist_http_requests_total{method="POST",route="/v1/events",status="201"} 8.0' in text
-    assert process.returncode in (0, -signal.SIGTERM)
+        process.kill()
+        until = time.monotonic() + 20
+        while _is_ready(address):
+            assert time.monotonic() < until
+            time.sleep(0.1)
     log = b"".join(process.lines).decode()  # type: ignore[attr-defined]
     assert '"route": "/v1/recommendations/{user_id}", "status": 200' in log
     assert "who-am-i" not in log
@@ -336,3 +340,21 @@ def test_kill_minus_nine_loses_nothing_acknowledged(
     assert len(kept) == len(set(kept))
     assert set(acknowledged) <= set(kept)
     assert len(set(kept) - set(acknowledged)) <= 4, "at most what each client was waiting for"
+
+
+def test_where_events_go_is_said_before_anything_is_served(small_folder: Path, tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from shortlist.cli.app import app
+    from shortlist.errors import StoreError
+    from shortlist.service.server import default_store
+
+    assert default_store(tmp_path / "demo") == str(tmp_path / "demo.events.db")
+    command = ["serve", str(small_folder), "--port", "8765", "--events"]
+    for url, message in (
+        ("mysql://x", "expected sqlite:///FILE"),
+        ("/proc/none/events.db", "Cannot make the event store"),
+    ):
+        run = CliRunner().invoke(app, [*command, url])
+        assert isinstance(run.exception, StoreError)
+        assert message in str(run.exception)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ class Peers:
 
     def __init__(self, folder: Path, count: int) -> None:
         self.folder, self.count = folder, count
+        self._server = os.getppid()
         self._mine = folder / f"worker-{os.getpid()}"
         self._done = self._asked()
         self._say(self._done)
@@ -28,10 +30,13 @@ class Peers:
         self._thread: threading.Thread | None = None
 
     def answer_with(self, follow: Callable[[], bool]) -> None:
-        """Call ``follow`` whenever another worker announces."""
+        """Call ``follow`` whenever another worker announces; and end this one when the server is no more."""
 
         def watch() -> None:
             while not self._ended.wait(_POLL_SECONDS):
+                if os.getppid() != self._server:  # killed: who starts it again needs the port
+                    os.kill(os.getpid(), signal.SIGTERM)
+                    return
                 asked = self._asked()
                 if asked > self._done:
                     succeeded = follow()
