@@ -35,12 +35,16 @@ def client(small: Recommender, tmp_path: Path) -> Iterator[TestClient]:
         yield client
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @contextmanager
 def served(folder: Path, events: str, workers: int = 1) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """``shortlist serve`` in a process of its own."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [
         sys.executable,
         "-c",
@@ -350,7 +354,7 @@ def test_where_events_go_is_said_before_anything_is_served(small_folder: Path, t
     from shortlist.service.server import default_store
 
     assert default_store(tmp_path / "demo") == str(tmp_path / "demo.events.db")
-    command = ["serve", str(small_folder), "--port", "8765", "--events"]
+    command = ["serve", str(small_folder), "--port", str(free_port()), "--events"]
     for url, message in (
         ("mysql://x", "expected sqlite:///FILE"),
         ("/proc/none/events.db", "Cannot make the event store"),

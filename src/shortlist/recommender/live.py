@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from shortlist.recommender.meanings import Meanings
 from shortlist.recommender.query import Answer, Query
 from shortlist.recommender.recommender import Recommender
 
+LOG = logging.getLogger("shortlist.recommender")
 _REST_SECONDS = 1.0  # after the store failed, questions do without it for so long
 
 
@@ -118,6 +120,7 @@ class LiveRecommender:
         except ShortlistError:
             raise  # what was asked is at fault
         except Exception as error:
+            LOG.exception("the model failed, %s answers", self.fallback.retriever.name)
             answer = self.fallback.recommend(query, explain=False)
             failed: Mapping[str, Any] = {
                 "reason": f"the model failed ({type(error).__name__})",
