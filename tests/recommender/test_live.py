@@ -142,7 +142,7 @@ def test_when_the_last_like_came_is_known(live: LiveRecommender, store: EventSto
     live.recommend(Query(user_id=USER))
     live.recommend(Query(user_id=USER, history=[EVEN[3]]))
     assert [query.last_time for query in asked] == [1_700_000_000_000.0, None]
-    batch = live.recommender._query_batch(asked[:1], live.recommender.dataset.users.rows([USER]).astype("int64"))
+    batch = live.recommender.asking.batch(asked[:1], live.recommender.dataset.users.rows([USER]).astype("int64"))
     assert batch.last_time is not None
     assert batch.last_time.tolist() == [1_700_000_000_000.0]
 

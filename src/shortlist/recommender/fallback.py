@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from shortlist.models.popularity import Popularity
 from shortlist.recommender.recommender import Recommender
 from shortlist.recommender.served_retriever import ServedRetriever
-from shortlist.settings import RecentPopularitySettings
+from shortlist.settings import RecentPopularitySettings, Settings
 
 NAME = "recent_popularity"
 
 
 def fallback_for(recommender: Recommender) -> Recommender:
-    """A recommender of the same catalogue and people that needs neither an encoder nor a ranker.
+    """A recommender of the same catalogue and people that needs neither an encoder, a ranker nor anything after it.
 
     It takes the artifact's ``recent_popularity`` where the run had it as a baseline, else counts here; where interactions
     have no time, it is plain popularity.
@@ -27,4 +29,5 @@ def fallback_for(recommender: Recommender) -> Recommender:
         served = ServedRetriever(
             folder, counted.name, counted.encode_items(), counted.encode_queries, has_item_bias=False
         )
-    return Recommender(recommender.dataset, served, recommender.settings)
+    plain: dict[str, Any] = {name: () for name in ("source", "rerank") if name in Settings.model_fields}
+    return Recommender(recommender.dataset, served, recommender.settings.model_copy(update=plain))
