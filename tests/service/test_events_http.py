@@ -190,8 +190,10 @@ def test_unknown_items_are_kept_unless_strict(client: TestClient) -> None:
 def test_too_large_a_body(client: TestClient) -> None:
     answer = client.post("/v1/events", content=b" " * (5 * 1024 * 1024))
     assert answer.status_code == 413
-    chunks = (b" " * 1024 * 1024 for _ in range(5))
-    assert client.post("/v1/events", content=chunks).status_code == 413
+    for route in ("/v1/events", "/v1/recommendations"):
+        answer = client.post(route, content=(b" " * 1024 * 1024 for _ in range(5)))
+        assert answer.status_code == 413, "nobody announced how much would come"
+        assert answer.headers["content-type"] == "application/problem+json"
 
 
 def test_without_a_store(small: Recommender) -> None:

@@ -52,7 +52,7 @@ class Engines:
             self.file.touch(mode=0o600)  # who did what is nobody else's business
         except OSError as error:
             raise StoreError(
-                f"Cannot make the event store {self.file}: {error.strerror}. Choose another with --events."
+                f"Cannot make the event store {self.file}: {error.strerror}. Choose another with --events, or none."
             ) from None
 
     @contextmanager

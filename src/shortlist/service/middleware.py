@@ -9,6 +9,8 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from starlette.exceptions import HTTPException
+
 from shortlist.service.metrics import Metrics
 from shortlist.service.problems import problem
 
@@ -55,8 +57,6 @@ class Edge:
                 await _too_large()(scope, receive, sending)
             else:
                 await self.app(scope, _limited(receive), sending)
-        except BodyTooLargeError:
-            await _too_large()(scope, receive, sending)
         finally:
             self._account(scope, status, time.perf_counter() - began, request_id)
 
@@ -67,10 +67,6 @@ class Edge:
         if self.access_log:
             line = {"time": round(time.time(), 3), "method": scope["method"], "route": route, "status": status}
             LOG.info(json.dumps({**line, "ms": round(seconds * 1000, 2), "request_id": request_id}))
-
-
-class BodyTooLargeError(Exception):
-    """More came than was announced, or than is taken."""
 
 
 def _headers(path: str, request_id: str) -> list[tuple[bytes, bytes]]:
@@ -100,7 +96,7 @@ def _limited(receive: Receive) -> Receive:
         message = await receive()
         taken += len(message.get("body", b""))
         if taken > MAX_BODY:
-            raise BodyTooLargeError
+            raise HTTPException(413, "Request too large")  # more than was announced
         return message
 
     return receiving
