@@ -24,8 +24,7 @@ almost = st.fixed_dictionaries(
 def check(body: bytes) -> None:
     try:
         events = read_events(body)
-    except EventError as error:
-        assert str(error)
+    except EventError:
         return
     for one in events:
         assert all(1 <= len(text) <= 256 for text in (one.user_id, one.item_id, one.event_id))

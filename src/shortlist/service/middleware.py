@@ -16,6 +16,7 @@ from shortlist.service.problems import problem
 
 MAX_BODY = 4 * 1024 * 1024
 POLICY = b"default-src 'self'; frame-ancestors 'none'; base-uri 'self'; form-action 'self'"
+_METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}  # any other word comes from outside
 LOG = logging.getLogger("shortlist.access")
 
 Message = MutableMapping[str, Any]
@@ -62,10 +63,11 @@ class Edge:
 
     def _account(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
         route = getattr(scope.get("route"), "path", None) or "other"
-        self.metrics.requests.labels(scope["method"], route, str(status)).inc()
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        self.metrics.requests.labels(method, route, str(status)).inc()
         self.metrics.request_seconds.labels(route).observe(seconds)
         if self.access_log:
-            line = {"time": round(time.time(), 3), "method": scope["method"], "route": route, "status": status}
+            line = {"time": round(time.time(), 3), "method": method, "route": route, "status": status}
             LOG.info(json.dumps({**line, "ms": round(seconds * 1000, 2), "request_id": request_id}))
 
 
