@@ -34,6 +34,7 @@ def items(store: EventStore, user: str = "ann", **options: object) -> list[str]:
 
 def test_kept_and_read_again(store_url: str) -> None:
     with EventStore(store_url) as store:
+        assert not store.add([]).new
         store.add([Event.of("ann", 7, "rate", 1_000, 4.5, "é"), Event.of("bob", "x y", "view")])
     with EventStore(store_url) as store:
         (one,) = store.of_user("ann").events

@@ -24,7 +24,7 @@ events = Table(
 forgotten_users = Table(
     "forgotten_users",
     metadata,
-    # sha256 of the id: whose history in an artifact no longer counts, without keeping who
+    # whose history in an artifact no longer counts; sha256 of the id rather than the id
     Column("user_hash", Text, primary_key=True),
     Column("forgotten_at", BigInteger, nullable=False),
 )

@@ -20,6 +20,7 @@ from shortlist.events.tables import events
 
 _ROWS_A_COMMIT = 5_000
 _WAITING = 2_000  # requests; more would wait longer than their clients do
+_CLOSING = "The event store is closing; send the events again."
 _INSERT: dict[str, Any] = {
     name: dialect.insert(events).on_conflict_do_nothing(index_elements=["event_id"]).returning(events.c.event_id)
     for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
@@ -76,7 +77,7 @@ class GroupWriter:
         work = _Work(new, Future())
         try:
             if self._closed:
-                raise StoreError("The event store is closing; send the events again.")
+                raise StoreError(_CLOSING)
             self._waiting.put_nowait(work)
         except queue.Full:
             raise StoreError("More events arrive than the store can write; send these again in a moment.") from None
@@ -88,6 +89,10 @@ class GroupWriter:
             self._closed = True
             self._waiting.put(None)
             self._thread.join()
+        while not self._waiting.empty():  # came while it was closing
+            late = self._waiting.get_nowait()
+            if late is not None:
+                late.done.set_exception(StoreError(_CLOSING))
 
     def _run(self) -> None:
         while (first := self._waiting.get()) is not None:
@@ -138,6 +143,8 @@ class GroupWriter:
 
     def _insert(self, rows: list[dict[str, Any]]) -> set[str]:
         """Ids that were not there. What was cut off is tried once more: under their ids events count once."""
+        if not rows:
+            return set()
         for attempt in (1, 2):
             try:
                 with self.engines.explained(), self.engines.write.begin() as connection:
