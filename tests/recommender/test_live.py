@@ -88,6 +88,19 @@ def test_what_was_learned_can_be_taken_back(live: LiveRecommender, small: Recomm
     assert {item % 2 for item in listed(live)} == {0}, "of the old likes nothing is left"
 
 
+def test_the_newer_of_what_was_learned_and_what_was_said(
+    live: LiveRecommender, small: Recommender, store: EventStore
+) -> None:
+    log = small.dataset.interactions
+    mine = (log.user_idx == small.dataset.users.row(USER)) & log.disliked
+    disliked = small.dataset.items.ids_of(log.item_idx[mine])
+    assert disliked
+    store.add([Event.of(USER, item, "like", -1) for item in disliked])
+    assert not set(disliked) & set(listed(live, k=40, seen="keep")), "the artifact's dislike is newer"
+    say(store, *((item, "like") for item in disliked))
+    assert set(disliked) <= set(listed(live, k=40, seen="keep"))
+
+
 def test_a_user_nobody_has_learned_of(live: LiveRecommender, store: EventStore) -> None:
     say(store, (ODD[0], "like"), (ODD[1], "like"), (ODD[2], "hide"), ("not yet known", "like"), user="new-7")
     answer = live.recommend(Query(user_id="new-7", k=5))

@@ -18,6 +18,7 @@ class UserState:
 
     Args:
         liked: liked or taken, the most recent last.
+        liked_at: when, milliseconds since 1970.
         said: those of ``liked`` that the user spoke for, beyond taking them: only these take back an earlier dislike.
         disliked: never to be returned, the most recent last.
         seen: known to the user, whatever else was said.
@@ -26,6 +27,7 @@ class UserState:
     """
 
     liked: tuple[str, ...] = ()
+    liked_at: tuple[int, ...] = ()
     said: frozenset[str] = frozenset()
     disliked: tuple[str, ...] = ()
     seen: frozenset[str] = frozenset()
@@ -57,6 +59,7 @@ class UserState:
         spoken = [*liked, *disliked]
         return cls(
             liked,
+            tuple(items[name].at[0] for name in liked),
             frozenset(name for name in liked if items[name].opinion),
             disliked,
             frozenset(name for name, item in items.items() if item.known or item.opinion),

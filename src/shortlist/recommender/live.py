@@ -135,7 +135,6 @@ class LiveRecommender:
             return replace(query, user_id=None) if forgotten else query
         items, state = self.recommender.dataset.items, known.state
         said_now = set(items.rows([*query.history, *query.disliked]).tolist())
-        disliked_before = self._disliked_before(known.row)
 
         def ids(texts: Sequence[str], leave: set[int]) -> list[OutsideId]:
             rows = items.rows(texts)
@@ -143,9 +142,7 @@ class LiveRecommender:
                 np.array([row for row in rows.tolist() if row >= 0 and row not in leave], dtype=np.int64)
             )
 
-        spoken = frozenset(state.said)
-        only_taken = {int(row) for row in items.rows([one for one in state.liked if one not in spoken])}
-        history = ids(state.liked, said_now | (only_taken & disliked_before))
+        history = ids(state.liked, said_now | self._still_disliked(known))
         disliked = ids(state.disliked, said_now)
         excluded = ids(sorted(state.seen), said_now) if self._removes_seen(query) else []
         return replace(
@@ -161,12 +158,21 @@ class LiveRecommender:
     def _removes_seen(self, query: Query) -> bool:
         return query.seen == "remove" and self.recommender.settings.split.seen == "remove"
 
-    def _disliked_before(self, row: int) -> set[int]:
-        if row < 0:
+    def _still_disliked(self, known: Known) -> set[int]:
+        """Items the artifact has as disliked, and no like since has taken back: to view one again is none."""
+        if known.row < 0:
             return set()
-        log = self.recommender.dataset.interactions
-        mine = slice(log.offsets[row], log.offsets[row + 1])
-        return set(log.item_idx[mine][log.disliked[mine]].tolist())
+        dataset, log, state = self.recommender.dataset, self.recommender.dataset.interactions, known.state
+        mine = slice(log.offsets[known.row], log.offsets[known.row + 1])
+        times = log.timestamp[mine] if dataset.has_time else np.zeros(mine.stop - mine.start, dtype=np.int64)
+        disliked = log.disliked[mine]
+        disliked_at = dict(zip(log.item_idx[mine][disliked].tolist(), times[disliked].tolist(), strict=True))
+        liked_at = {
+            int(row): at
+            for row, at, one in zip(dataset.items.rows(state.liked), state.liked_at, state.liked, strict=True)
+            if one in state.said
+        }
+        return {row for row, at in disliked_at.items() if liked_at.get(row, -1) < at}
 
     def _last_time(self, known: Known) -> float | None:
         times = [] if known.state.last_time is None else [float(known.state.last_time)]
