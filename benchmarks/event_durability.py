@@ -203,7 +203,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--url", help="an empty PostgreSQL database")
     args = parser.parse_args()
-    console = Console()
+    console = Console(width=120)
     table = Table(title=f"{args.events:,} events from {args.clients} clients, {machine()}")
     for column in ("store", "acknowledged", "failed meanwhile", "lost", "double", "p50 ms", "p99 ms", "seconds"):
         table.add_column(column, justify="left" if column in ("store", "failed meanwhile") else "right")
