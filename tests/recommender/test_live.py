@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -186,6 +187,21 @@ def test_a_model_that_fails_is_replaced_by_what_is_popular(
     answer = live.recommend(Query(user_id=USER, k=4, where='tags has "even" or tags has "odd"'))
     assert [one.item_id for one in answer.items] == popular[1:]
     assert answer.stages["fallback"] == {"reason": "the model failed (RuntimeError)", "answer": "recent_popularity"}
+
+
+def test_a_model_that_takes_too_long(small: Recommender, store: EventStore, monkeypatch: Any) -> None:
+    live, ended, encode = LiveRecommender(small, store, timeout=0.2), threading.Event(), small.retriever.encode_queries
+    first = LiveRecommender(small, store).recommend(Query(user_id=USER, k=3)).items
+    live.timeout = 60
+    assert live.recommend(Query(user_id=USER, k=3)).items == first
+    with pytest.raises(UnknownIdError):
+        live.recommend(Query(user_id="nobody"))
+    live.timeout = 0.2
+    monkeypatch.setattr(small.retriever, "encode_queries", lambda batch: (ended.wait(10), encode(batch))[1])
+    answer = live.recommend(Query(user_id=USER, k=3))
+    ended.set()
+    assert answer.stages["fallback"] == {"reason": "the model took more than 0.2 s", "answer": "recent_popularity"}
+    assert len(answer.items) == 3
 
 
 def test_questions_do_not_wait_for_a_store_that_is_down(live: LiveRecommender, monkeypatch: Any) -> None:

@@ -27,6 +27,14 @@ def serve(
     access_log: Annotated[
         bool, typer.Option("--access-log", help="A line of JSON a request on standard error, without personal data.")
     ] = False,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001,
+            metavar="SECONDS",
+            help="After so long what is popular answers in the model's place; default: never.",
+        ),
+    ] = None,
 ) -> None:
     """Serve recommendations over HTTP, take events, and show the web page."""
     from shortlist.service.server import Service, check_port, default_store, run
@@ -34,4 +42,4 @@ def serve(
     check_port(host, port)
     store = None if events == "none" else events or default_store(folder)
     said = f"Shortlist is at http://{host}:{port} (Ctrl-C ends it; the API is at /docs)"
-    run(Service(str(folder), store, workers, access_log), host, port, on_ready=lambda: err().print(said))
+    run(Service(str(folder), store, workers, access_log, timeout), host, port, on_ready=lambda: err().print(said))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,6 +22,7 @@ from shortlist.recommender.query import Answer, Query
 from shortlist.recommender.recommender import Recommender
 
 LOG = logging.getLogger("shortlist.recommender")
+_AT_ONCE = 40  # as many as the service answers at once
 _REST_SECONDS = 1.0  # after the store failed, questions do without it for so long
 
 
@@ -51,16 +53,18 @@ class LiveRecommender:
     What a user said last of an item counts, in the store or in the artifact. Nothing is remembered between two questions, so
     that what one process acknowledged, the next question to any other knows.
 
-    When the store does not answer, the artifact does alone; when the model fails, what is popular lately answers under
-    the same filters. The answer's ``stages`` say so.
+    When the store does not answer, the artifact does alone; when the model fails or takes too long, what is popular lately
+    answers under the same filters. The answer's ``stages`` say so.
 
     Args:
         recommender: an artifact.
         store: None: no events are kept.
+        timeout: seconds the model may take; None: as long as it takes. What took longer still runs to its end, unseen.
     """
 
-    def __init__(self, recommender: Recommender, store: EventStore | None = None) -> None:
-        self.recommender, self.store = recommender, store
+    def __init__(self, recommender: Recommender, store: EventStore | None = None, timeout: float | None = None) -> None:
+        self.recommender, self.store, self.timeout = recommender, store, timeout
+        self._pool = None if timeout is None else ThreadPoolExecutor(_AT_ONCE, "shortlist-model")
         self.meanings = Meanings(recommender.settings)
         self.fallback = fallback_for(recommender)
         self._store_rests_until = 0.0
@@ -116,17 +120,22 @@ class LiveRecommender:
 
     def _answer(self, query: Query, explain: bool) -> Answer:
         try:
-            return self.recommender.recommend(query, explain=explain)
+            if self._pool is None:
+                return self.recommender.recommend(query, explain=explain)
+            asked = self._pool.submit(self.recommender.recommend, query, explain=explain)
+            if wait([asked], self.timeout).done:
+                return asked.result()
+            asked.cancel()
+            reason = f"the model took more than {self.timeout:g} s"
+            LOG.error("%s, %s answers", reason, self.fallback.retriever.name)
         except ShortlistError:
             raise  # what was asked is at fault
         except Exception as error:
-            LOG.exception("the model failed, %s answers", self.fallback.retriever.name)
-            answer = self.fallback.recommend(query, explain=False)
-            failed: Mapping[str, Any] = {
-                "reason": f"the model failed ({type(error).__name__})",
-                "answer": self.fallback.retriever.name,
-            }
-            return replace(answer, stages={"fallback": failed, **answer.stages})
+            reason = f"the model failed ({type(error).__name__})"
+            LOG.exception("%s, %s answers", reason, self.fallback.retriever.name)
+        answer = self.fallback.recommend(query, explain=False)
+        stage = {"reason": reason, "answer": self.fallback.retriever.name}
+        return replace(answer, stages={"fallback": stage, **answer.stages})
 
     def _with_events(self, query: Query, known: Known) -> Query:
         """The query as if the client had said all that the store knows; what it says itself is newer."""

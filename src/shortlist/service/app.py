@@ -30,6 +30,7 @@ def create_app(
     load: Callable[[], Recommender] | None = None,
     peers: Peers | None = None,
     access_log: bool = False,
+    timeout: float | None = None,
 ) -> FastAPI:
     """An application over one recommender and one event store.
 
@@ -39,8 +40,9 @@ def create_app(
         load: reads the artifact anew, for ``POST /v1/reload``.
         peers: the other workers of one server.
         access_log: whether each request becomes a line of the log.
+        timeout: seconds the model may take before what is popular answers.
     """
-    serving = Serving(recommender, events, load, peers)
+    serving = Serving(recommender, events, load, peers, timeout)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

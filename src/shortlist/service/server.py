@@ -36,6 +36,7 @@ class Service:
         events: URL of the event store; None: no events are kept.
         workers: processes that answer.
         access_log: whether each request becomes a line of JSON on standard error.
+        timeout: seconds the model may take before what is popular answers.
         peers: folder that several workers share.
     """
 
@@ -43,6 +44,7 @@ class Service:
     events: str | None
     workers: int = 1
     access_log: bool = False
+    timeout: float | None = None
     peers: str | None = None
 
     def app(self) -> FastAPI:
@@ -54,6 +56,7 @@ class Service:
             load=lambda: artifact.load(self.folder),
             peers=None if self.peers is None else Peers(Path(self.peers), self.workers),
             access_log=self.access_log,
+            timeout=self.timeout,
         )
 
 

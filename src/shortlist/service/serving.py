@@ -28,10 +28,10 @@ class Generation:
     report: bytes
 
     @classmethod
-    def of(cls, recommender: Recommender, store: EventStore | None) -> Generation:
-        """Prepare everything, and ask for one list."""
+    def of(cls, recommender: Recommender, store: EventStore | None, timeout: float | None) -> Generation:
+        """Prepare everything."""
         report = json.dumps({} if recommender.report is None else recommender.report.to_dict()).encode()
-        return cls(LiveRecommender(recommender, store), Catalogue(recommender), report)
+        return cls(LiveRecommender(recommender, store, timeout), Catalogue(recommender), report)
 
     @property
     def recommender(self) -> Recommender:
@@ -47,6 +47,7 @@ class Serving:
         events: the store; None: no events are kept.
         load: reads the artifact anew, with its hashes and golden queries verified; None: it cannot be reloaded.
         peers: a folder by which the workers of one server tell each other of a reload; None: there is one worker.
+        timeout: seconds the model may take before what is popular answers; None: as long as it takes.
     """
 
     def __init__(
@@ -55,11 +56,13 @@ class Serving:
         events: EventStore | None = None,
         load: Callable[[], Recommender] | None = None,
         peers: Peers | None = None,
+        timeout: float | None = None,
     ) -> None:
+        self.timeout = timeout
         self.events, self.load, self.metrics, self.peers = events, load, Metrics(), peers
         if events is not None:
             events.on_commit(self.metrics.committed)
-        self.now = Generation.of(recommender, events)
+        self.now = Generation.of(recommender, events, timeout)
         self._reloading = threading.Lock()
         if peers is not None:
             peers.answer_with(self._follow)
@@ -106,7 +109,7 @@ class Serving:
     def _switch(self) -> None:
         assert self.load is not None
         try:
-            fresh = Generation.of(self.load(), self.events)
+            fresh = Generation.of(self.load(), self.events, self.timeout)
         except BaseException:
             self.metrics.reloads.labels("failed").inc()
             raise
