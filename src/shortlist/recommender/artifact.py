@@ -6,7 +6,7 @@
                           availability.parquet: from when until when items are recommended, where that is known
     retriever/            config.json, item_vectors.npy; a network also query_encoder.onnx and weights.safetensors
     baselines/NAME/       the retrievers its report compares with
-    index/config.json     how nearest items are found
+    index/                config.json: how nearest items are found, and what was measured; clusters.faiss, where it is not exactly
     pipeline.json         the stages a query passes, in order
     training.json         the course of the training
     ranks.parquet         every test target's rank under each model: any accuracy figure, for any part of the people
@@ -42,6 +42,7 @@ from shortlist.evaluation.report import Report
 from shortlist.recommender.model_card import model_card
 from shortlist.recommender.query import Query
 from shortlist.recommender.recommender import Recommender
+from shortlist.recommender.saved_index import load_index, save_index
 from shortlist.recommender.served_retriever import load_retriever
 from shortlist.settings import Settings
 
@@ -97,8 +98,7 @@ def _write(
     }
     for place, retriever in retrievers.items():
         shutil.copytree(retriever.folder, part / place)
-    (part / "index").mkdir()
-    _write_json(part / "index" / "config.json", recommender.settings.index.model_dump(mode="json"))
+    save_index(recommender, part / "index")
     stages = [
         {"stage": "encode", "retriever": "retriever"},
         {"stage": "retrieve", "index": "index"},
@@ -150,13 +150,14 @@ def load(folder: str | Path) -> Recommender:
         settings = Settings.from_dict(manifest["settings"])
         names: list[str] = [name for name in settings.evaluation.baselines if (path / "baselines" / name).is_dir()]
         baselines = {name: load_retriever(path / "baselines" / name, dataset.schema) for name in names}
+        index = load_index(path / "index", retriever)
         report = None if manifest["report"] is None else Report.from_dict(manifest["report"])
         golden = json.loads((path / "golden.json").read_text(encoding="utf-8"))
     except (KeyError, ValueError, TypeError, OSError, pa.ArrowInvalid) as error:
         raise ArtifactError(
             f"The artifact {path} cannot be read ({type(error).__name__}: {error}). Train anew."
         ) from error
-    recommender = Recommender(dataset, retriever, settings, report, baselines)
+    recommender = Recommender(dataset, retriever, settings, report, baselines, index=index)
     _replay(recommender, golden, path)
     return recommender
 

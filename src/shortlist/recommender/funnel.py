@@ -16,7 +16,7 @@ from shortlist.data.ragged import Ragged
 from shortlist.models.base import Ranker, Retriever
 from shortlist.recommender.sources import Source, merged
 from shortlist.reranking.base import Reranker, Slate
-from shortlist.retrieval import Candidates, ExactIndex, ScoredItems
+from shortlist.retrieval import Candidates, Index, ScoredItems
 from shortlist.settings import CANDIDATES
 
 
@@ -100,7 +100,7 @@ class Funnel:
     def __init__(
         self,
         retriever: Retriever,
-        index: ExactIndex,
+        index: Index,
         ranker: Ranker | None = None,
         rerankers: Sequence[Reranker] = (),
         candidates: int = CANDIDATES,

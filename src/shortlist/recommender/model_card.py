@@ -59,6 +59,8 @@ class ModelCard:
                 latency = self.report.cost["latency_ms"]
                 one = f"one answer {latency['median']} ms (95 %: {latency['p95']} ms)"
                 lines.append(Text(f"size      {parameters:,} parameters; {one}"))
+            if index := self.report.cost.get("index"):
+                lines.append(Text(f"index     {index['note'].removeprefix('Index: ')}"))
             seconds = ", ".join(f"{name} {value} s" for name, value in self.report.seconds.items())
             lines += [Text(f"cost      {seconds}; peak memory {self.report.peak_memory_mb:,.0f} MB\n")]
         limits = [Text("\nlimits", style="bold"), *(Text(f"· {limit}") for limit in self.limits)]

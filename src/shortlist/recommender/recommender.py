@@ -25,7 +25,7 @@ from shortlist.recommender.query import Answer, Query, Reason, Recommendation
 from shortlist.recommender.served_retriever import ServedRetriever
 from shortlist.recommender.sources import SIMILAR_TO_LAST, SimilarToLast, Source
 from shortlist.reranking import Reranker
-from shortlist.retrieval import ExactIndex, ScoredItems, Vectors, directions
+from shortlist.retrieval import AnnIndex, ExactIndex, ScoredItems, Vectors, directions
 from shortlist.settings import CANDIDATES, Settings
 
 
@@ -41,6 +41,7 @@ class Recommender:
         ranker: orders what the retriever found; None: it stays as found.
         rerankers: shape the list, in this order.
         candidates: how many items retrieval gives to the ranker and the re-rankers.
+        index: of the retriever's items; None: exact search.
 
     Raises:
         SettingsError: a ``[[source]]`` that is neither among the baselines nor ``similar_to_last``.
@@ -59,11 +60,13 @@ class Recommender:
         ranker: Ranker | None = None,
         rerankers: Sequence[Reranker] = (),
         candidates: int = CANDIDATES,
+        index: AnnIndex | None = None,
     ) -> None:
         self.dataset, self.retriever, self.settings, self.report = dataset, retriever, settings, report
         self.baselines = dict(baselines or {})
         items = retriever.encode_items()
-        self.index = ExactIndex(np.asarray(items) if isinstance(items, np.ndarray) else items)
+        self.item_vectors: Vectors = np.asarray(items) if isinstance(items, np.ndarray) else items
+        self.index: AnnIndex | ExactIndex = ExactIndex(self.item_vectors) if index is None else index
         self.admission = Admission(dataset)
         self.asking = Asking(dataset, self.admission, keep_seen=settings.split.seen == "keep")
         self.funnel = Funnel(retriever, self.index, ranker, rerankers, candidates, self._sources())
@@ -157,7 +160,7 @@ class Recommender:
     @cached_property
     def similarity_vectors(self) -> Vectors:
         """[N, D] item vectors of length 1, without the bias, which says how popular an item is and not of what kind."""
-        vectors = self.index.item_vectors
+        vectors = self.item_vectors
         return directions(vectors[:, :-1] if self.retriever.has_item_bias else vectors)
 
     def display(self, item_idx: NDArray[Any]) -> list[dict[str, Any]]:

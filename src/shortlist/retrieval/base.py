@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from shortlist.retrieval.filters import Candidates
 
 # [n, D] float32: an array, or SciPy's csr_array (which is untyped) where most of a vector is 0
 Vectors: TypeAlias = NDArray[np.float32] | Any
@@ -57,3 +59,15 @@ class ScoredItems:
 
     def __len__(self) -> int:
         return len(self.item_idx)
+
+
+class Index(Protocol):
+    """What finds nearest items: exact, approximate, or live."""
+
+    def __len__(self) -> int:
+        """Items of the corpus."""
+        ...
+
+    def search(self, query_vectors: Vectors, k: int, candidates: Candidates) -> list[ScoredItems]:
+        """The k best allowed items of each query, min(k, allowed) of them; never a forbidden one."""
+        ...

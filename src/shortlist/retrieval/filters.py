@@ -126,6 +126,8 @@ class Candidates:
 
     def groups(self) -> list[tuple[int, NDArray[np.int64]]]:
         """Numbers of bitmaps (or ALL, NONE), and the queries that have each."""
+        if self.bitmap is None:
+            return [(ALL, np.arange(len(self)))]
         order = np.argsort(self.base, kind="stable")
         numbers, first = np.unique(self.base[order], return_index=True)
         return list(zip(numbers.tolist(), np.split(order, first[1:]), strict=True))

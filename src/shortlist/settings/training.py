@@ -13,7 +13,17 @@ from shortlist.settings.table import Fraction, OneOf, Positive, Range, Table
 class IndexSettings(Table):
     """How the nearest items are found."""
 
-    kind: Literal["exact"] = Field("exact", description="exact: every item is scored")
+    kind: Literal["exact", "ann"] = Field(
+        "exact",
+        description="exact: the answer of scoring every item; ann: the most promising clusters of items (docs/search.md)",
+    )
+    recall: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.99, description="ann: tuned until recall@k against exact search, measured on validation queries, reaches this"
+    )
+    k: Positive = Field(100, description="ann: length of the lists whose recall is measured")
+    only_if_faster: bool = Field(
+        True, description="ann: keep exact search, with a note, where it answers single queries faster"
+    )
 
 
 class TrainingSettings(Table):

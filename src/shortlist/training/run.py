@@ -31,6 +31,7 @@ from shortlist.training.baselines import check_sources, fit_baselines
 from shortlist.training.checkpoint import Checkpoint
 from shortlist.training.continuation import Start, start_from
 from shortlist.training.export import SELECTED, save_weights
+from shortlist.training.indexing import require_index_package, tuned_index
 from shortlist.training.retrievers import Fitted, fit_retriever, num_parameters, serve
 
 
@@ -61,6 +62,7 @@ def train(
     """
     out = Path(out)
     say = (console or Console(quiet=True)).print
+    require_index_package(settings)
     started = time.perf_counter()
     before = None if start is None else load_schema(Path(start))
     dataset = load_dataset(settings, before)
@@ -109,7 +111,13 @@ def train(
             by_seed[seed] = measure(again).models[model]
         seconds["evaluate"] = time.perf_counter() - started
         others = {name: one for name, one in served.items() if name != model}
-        recommender = Recommender(dataset, served[model], settings, None, others)
+        started = time.perf_counter()
+        tuned = tuned_index(served[model], parts, settings)
+        if tuned.note:
+            seconds["index"] = time.perf_counter() - started
+            say(tuned.note)
+        recommender = Recommender(dataset, served[model], settings, None, others, index=tuned.index)
+        more = [one for one in (tuned.note, "" if goes_on is None else goes_on.about()) if one]
         recommender.report = Report(
             split=parts.description,
             num_queries=len(parts.test),
@@ -119,7 +127,7 @@ def train(
             peak_memory_mb=round(peak_memory_mb(), 1),
             seed=best_seed,
             data={**dataset.summary.to_dict(), "fingerprint": dataset.fingerprint[:16]},
-            notes=notes(figures, settings, [*baselines.notes, *([] if goes_on is None else [goes_on.about()])]),
+            notes=notes(figures, settings, [*baselines.notes, *more]),
             settings={name: one for name, one in {model: best.selected, **baselines.selected}.items() if one},
             comparisons=figures.comparisons,
             slices=figures.slices,
@@ -128,6 +136,7 @@ def train(
             cost={
                 "parameters": {name: num_parameters(one) for name, one in models.items()},
                 "latency_ms": latency(recommender, parts.test),
+                **({"index": {"note": tuned.note, **tuned.facts}} if tuned.note else {}),
             },
             seeds=_seed_figures(by_seed),
         )
