@@ -145,8 +145,10 @@ class _Trial:
         for share in (*_SHARES, *_MORE_SHARES):
             asked = held_out.first(_FILTERED).under(masks(items, share, rng)["random"])
             exact_ms[share] = self._median(self._index.exact, asked)
-        efforts = [replace(effort, reach=STANDING_OUT * _GROWTH**power, exact_ms=exact_ms) for power in range(-4, 12)]
-        effort = self._least(efforts, *halves) or efforts[-1]
+        # chosen without exact search's help, so that the clock of this run has no part in it
+        efforts = [replace(effort, reach=STANDING_OUT * _GROWTH**power, by_cost=False) for power in range(-4, 12)]
+        chosen = self._least(efforts, *halves) or efforts[-1]
+        effort = replace(chosen, exact_ms=exact_ms, by_cost=effort.by_cost)
         index, told = self._with(effort), []
         names = [*((share, kind) for share, kind, _ in kinds), (1.0, "long seen lists")]
         for (share, kind), asked in zip(names, halves[1], strict=True):
@@ -165,13 +167,10 @@ class _Trial:
         share, clusters = _SHARES[0], self._index.clusters
         few = replace(effort, reach=-1e9, by_cost=False)
         many = replace(few, probes=min(8 * effort.probes, len(clusters)))
-        items = [
-            min(np.ceil(one.probes / np.sqrt(share)), len(clusters)) * len(self._index) / len(clusters)
-            for one in (few, many)
-        ]
+        items = [self._with(one).first_items(share) / 1000 for one in (few, many)]
         times = [self._median(self._with(one), filtered) for one in (few, many)]
-        scan_ms = max(0.0, times[1] - times[0]) / max(1e-3, (items[1] - items[0]) / 1000)
-        deep_ms = max(0.0, times[0] - scan_ms * items[0] / 1000)
+        scan_ms = max(0.0, times[1] - times[0]) / max(1e-3, items[1] - items[0])
+        deep_ms = max(0.0, times[0] - scan_ms * items[0])
         return replace(effort, deep_ms=round(float(deep_ms), 4), scan_ms=round(float(scan_ms), 6))
 
     def _least(self, efforts: list[Effort], choosing: list[Asked], held_out: list[Asked]) -> Effort | None:
