@@ -4,6 +4,7 @@ from shortlist.retrieval.ann import AnnIndex
 from shortlist.retrieval.base import Index, ScoredItems, Vectors, directions, dot
 from shortlist.retrieval.exact import ExactIndex, Examined
 from shortlist.retrieval.filters import BitmapCache, Candidates
+from shortlist.retrieval.live import LiveIndex
 
 __all__ = [
     "AnnIndex",
@@ -12,6 +13,7 @@ __all__ = [
     "ExactIndex",
     "Examined",
     "Index",
+    "LiveIndex",
     "ScoredItems",
     "Vectors",
     "directions",

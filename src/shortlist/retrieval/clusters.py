@@ -58,6 +58,7 @@ class Clusters:
         faiss = require_faiss()
         faiss.omp_set_num_threads(num_threads())
         num_items, dim = item_vectors.shape
+        num_clusters = min(num_clusters, num_items)
         length = norms(item_vectors)
         missing = np.sqrt(np.maximum(length.max() ** 2 - length**2, 0)).astype(np.float32)
         sample = np.sort(np.random.default_rng(seed).permutation(num_items)[: _POINTS_PER_CLUSTER * num_clusters])
