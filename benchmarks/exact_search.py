@@ -146,10 +146,16 @@ def corpus(name: str, num_items: int) -> Corpus:
     items, queries, seen = gowalla(rng)
     if name == "gowalla":
         return items, queries, seen
+    return spread(items, num_items, rng), queries, random
+
+
+def spread(items: NDArray[np.float32], num_items: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """As many items, drawn from these with noise in proportion to the spread of each dimension and to the vector's length."""
     drawn = items[rng.integers(0, len(items), num_items)]
     length = np.linalg.norm(drawn, axis=1, keepdims=True) / np.linalg.norm(items, axis=1).mean()
     noise: NDArray[Any] = 0.2 * items.std(axis=0) * length * rng.normal(size=drawn.shape)
-    return (drawn + noise).astype(np.float32), queries, random
+    made: NDArray[np.float32] = (drawn + noise).astype(np.float32)
+    return made
 
 
 def gowalla(rng: np.random.Generator) -> Corpus:

@@ -61,7 +61,7 @@ def check(live: LiveIndex, truth: dict[int, Vectors], rng: np.random.Generator) 
                 assert found.item_idx.tolist() == expected.tolist()
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 100_000), st.lists(st.sampled_from(OPERATIONS), max_size=10), st.sampled_from(["exact", "ann"]))
 def test_any_sequence_of_writes_equals_the_naive_answer(
     tmp_path_factory: pytest.TempPathFactory, seed: int, operations: list[str], kind: str

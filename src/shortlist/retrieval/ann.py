@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,9 @@ from shortlist.retrieval.filters import ALL, NONE, Bitmap, Candidates
 from shortlist.retrieval.selection import NO_KEY, from_keys, to_keys
 
 FILE = "clusters.faiss"
-_QUERIES = 256  # under a filter at one time: each has a promise of every cluster
+_QUERIES = 128  # at one time
 Keys = NDArray[np.int64]  # see selection.to_keys
+Rows = NDArray[np.int64]
 
 
 class AnnIndex:
@@ -72,27 +74,31 @@ class AnnIndex:
     def _keys(self, queries: NDArray[np.float32], k: int, candidates: Candidates) -> Keys:
         """[B, k] of the best that were found, best first; ``NO_KEY`` where exact search is to answer."""
         keys = np.full((len(queries), k), NO_KEY)
-        exceptions = candidates.exceptions
-        is_shallow = k + exceptions.lengths <= self.effort.depth
-        for number, rows in candidates.groups():
-            if number == ALL:
-                simple, deep = rows[is_shallow[rows]], rows[~is_shallow[rows]]
-                if len(simple):
-                    keys[simple] = self._first(queries[simple], k, exceptions.take(simple))
-                groups = [(None, 1.0, deep)]
-            elif number != NONE:
-                bitmap = candidates.bitmaps[number]
-                groups = [(bitmap, int(np.bitwise_count(bitmap).sum()) / len(self), rows)]
-            else:
-                groups = []
-            for bitmap, share, members in groups:
-                # about as many items will follow the first ones
-                if not share or not self.effort.is_worth(np.array([2 * self.first_items(share)]), share)[0]:
-                    continue
-                for start in range(0, len(members), _QUERIES):
-                    part = members[start : start + _QUERIES]
-                    keys[part] = self._deep(queries[part], k, exceptions.take(part), bitmap, share)
+        excluded = candidates.exceptions.lengths
+        for rows, bitmap, share in self._groups(k, candidates):
+            rows = rows[np.argsort(excluded[rows], kind="stable")]  # who excludes much makes others fetch as much
+            for start in range(0, len(rows), _QUERIES):
+                part = rows[start : start + _QUERIES]
+                asked = queries[part], k, candidates.exceptions.take(part)
+                keys[part] = self._first(*asked) if share is None else self._deep(*asked, bitmap, share)
         return keys
+
+    def _groups(self, k: int, candidates: Candidates) -> Iterator[tuple[Rows, Bitmap | None, float | None]]:
+        """Queries that clusters are asked, the bitmap they share, and the share of items it keeps; None: the simple road."""
+        is_simple = k + candidates.exceptions.lengths <= self.effort.depth
+        for number, rows in candidates.groups():
+            bitmap, share = None, 1.0
+            if number == NONE:
+                continue
+            elif number == ALL:
+                yield rows[is_simple[rows]], None, None
+                rows = rows[~is_simple[rows]]
+            else:
+                bitmap = candidates.bitmaps[number]
+                share = int(np.bitwise_count(bitmap).sum()) / len(self)
+            # about as many items will follow the first ones
+            if share and len(rows) and self.effort.is_worth(np.array([2 * self.first_items(share)]), share)[0]:
+                yield rows, bitmap, share
 
     def _first(self, queries: NDArray[np.float32], k: int, exceptions: Ragged) -> Keys:
         """Without a filter: the number of clusters that was measured to be enough."""
