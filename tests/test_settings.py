@@ -105,3 +105,29 @@ def test_every_setting_is_documented() -> None:
     rows = list(documentation())
     assert all(meaning for *_, meaning in rows)
     assert {"epochs", "embedding_dim", "liked", "method"} <= {key for _, key, _, _ in rows}
+
+
+def test_re_ranking_steps_in_order() -> None:
+    steps = [{"step": "freshness", "half_life": "12h"}, {"step": "diversity", "strength": 1}, {"step": "freshness"}]
+    settings = Settings.from_dict({"rerank": steps})
+    assert [one.step for one in settings.rerank] == ["freshness", "diversity", "freshness"]
+    assert settings.rerank[1].strength == 1.0
+    assert Settings.from_dict(settings.to_dict()) == settings
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        ({"step": "freshnes"}, "rerank.0.step: 'freshnes' is not available; allowed: boost, calibration"),
+        ({"strength": 0.3}, "rerank.0.step: is missing; allowed: boost"),
+        ({"step": "freshness", "half_lif": "3d"}, "unknown setting 'rerank.0.half_lif'; did you mean 'half_life'"),
+        ({"step": "freshness", "half_life": "soon"}, 'rerank.0.half_life: .*such as "30d" or "12h".*soon'),
+        ({"step": "diversity", "strength": 1.5}, "rerank.0.strength: .*less than or equal to 1"),
+        ({"step": "boost"}, "rerank.0: .*boost needs to know what"),
+        ({"step": "rules", "at_most": 3}, "at_most needs groups"),
+        ({"step": "exposure", "protected": ["x"]}, "groups and protected together"),
+    ],
+)
+def test_re_ranking_errors_name_the_step_and_the_key(step: dict[str, object], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        Settings.from_dict({"rerank": [step]})

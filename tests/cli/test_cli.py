@@ -302,3 +302,33 @@ def test_serve_answers_and_a_taken_port_is_explained(demo_folder: Path) -> None:
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)
+
+
+def test_re_ranking_from_settings_to_the_curve(config: Path, tmp_path: Path) -> None:
+    """Added to a saved artifact, tried once, swept; the report judges every stage."""
+    document(
+        "train", config, "--out", tmp_path / "a", "--set", "retriever.iterations=3", "--set", "training.refit=false"
+    )
+    plain = document("recommend", tmp_path / "a", "--user", "u3")
+    assert "places" not in plain["items"][0]
+    steps = tmp_path / "steps.toml"
+    steps.write_text('[[rerank]]\nstep = "popularity"\nstrength = 0.9\n[[rerank]]\nstep = "diversity"\n')
+    once = document("recommend", tmp_path / "a", "--user", "u3", "--rerank", steps)
+    assert [one["step"] for one in once["stages"]["rerank"]["steps"]] == ["popularity", "diversity"]
+    changed = document("rerank", tmp_path / "a", steps)
+    assert [one["step"] for one in changed["rerank"]] == ["popularity", "diversity"]
+    assert [one["stage"] for one in changed["stages"]["stages"]] == ["retrieval", "popularity", "diversity"]
+    kept = document("recommend", tmp_path / "a", "--user", "u3")
+    assert [one["item_id"] for one in kept["items"]] == [one["item_id"] for one in once["items"]]
+    assert set(kept["items"][0]["places"]) == {"retrieval", "popularity", "diversity"}
+    shown = shortlist("evaluate", tmp_path / "a")
+    assert "stage by stage, the first 5" in shown.stdout
+    curve = document("tradeoff", tmp_path / "a", "--step", "popularity", "--strengths", "0,1", "--max-loss", "0.5")
+    assert {0.0, 1.0} <= {one["strength"] for one in curve["points"]}
+    assert 0 <= curve["chosen"] <= 1
+    assert document("rerank", tmp_path / "a", "--clear") == {"rerank": [], "stages": {}}
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text('[[rerank]]\nstep = "calibration"\nfeature = "genres"\n')
+    refused = shortlist("rerank", tmp_path / "a", wrong)
+    assert refused.returncode == 1
+    assert "rerank.0.feature: there is no item feature 'genres'" in " ".join(refused.stderr.split())

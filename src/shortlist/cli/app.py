@@ -6,7 +6,21 @@ from typing import Annotated
 
 import typer
 
-from shortlist.cli import compare, data, describe, evaluate, events, precompute, recommend, serve, similar, train, tune
+from shortlist.cli import (
+    compare,
+    data,
+    describe,
+    evaluate,
+    events,
+    precompute,
+    recommend,
+    rerank,
+    serve,
+    similar,
+    tradeoff,
+    train,
+    tune,
+)
 
 app = typer.Typer(
     help="From a log of interactions to a live list of recommendations.",
@@ -19,6 +33,8 @@ app.command("train")(train.train)
 app.command("tune")(tune.tune)
 app.command("evaluate")(evaluate.evaluate)
 app.command("recommend")(recommend.recommend)
+app.command("rerank")(rerank.rerank)
+app.command("tradeoff")(tradeoff.tradeoff)
 app.command("similar")(similar.similar)
 app.command("precompute")(precompute.precompute)
 app.command("describe")(describe.describe)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from shortlist.cli.output import JsonFlag, out, print_json
+from shortlist.cli.output import JsonFlag, RerankOption, load, out, print_json
 
 
 def evaluate(
@@ -18,15 +18,15 @@ def evaluate(
             help="full: every item of the corpus competes; sampled: figures among given negatives beside it, with a warning."
         ),
     ] = "full",
+    rerank: RerankOption = None,
     json: JsonFlag = False,
 ) -> None:
     """Measure an artifact again, through the serving path."""
     if protocol not in ("full", "sampled"):
         raise typer.BadParameter(f"expected full or sampled, got {protocol!r}", param_hint="--protocol")
-    from shortlist.recommender.artifact import load
     from shortlist.recommender.evaluation import evaluate as run
 
-    report = run(load(folder), protocol)
+    report = run(load(folder, rerank), protocol)
     if json:
         print_json(report.to_dict())
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -14,10 +14,29 @@ from rich.table import Table
 from shortlist.errors import ArtifactError
 from shortlist.recommender.query import Recommendation
 
+if TYPE_CHECKING:
+    from shortlist.recommender import Recommender
+
 JsonFlag = Annotated[
     bool,
     typer.Option("--json", help="Print one JSON document on standard output, all else on standard error."),
 ]
+
+RerankOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--rerank", metavar="CONFIG", help="Settings (TOML) whose [[rerank]] tables count instead, this once."
+    ),
+]
+
+
+def load(folder: Path, rerank: Path | None) -> Recommender:
+    """An artifact, with other re-ranking where a settings file is given."""
+    from shortlist.recommender.artifact import load as load_artifact
+    from shortlist.recommender.reshaping import steps_of
+
+    recommender = load_artifact(folder)
+    return recommender if rerank is None else recommender.reranked(steps_of(rerank))
 
 
 def out() -> Console:

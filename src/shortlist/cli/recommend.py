@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from shortlist.cli.output import JsonFlag, item_table, out, print_json
+from shortlist.cli.output import JsonFlag, RerankOption, item_table, load, out, print_json
 from shortlist.cli.values import ids, pair
 
 
@@ -30,6 +30,7 @@ def recommend(
         str | None,
         typer.Option(metavar="TIME", help="When it is asked: ISO 8601, seconds or milliseconds; default: now."),
     ] = None,
+    rerank: RerankOption = None,
     json: JsonFlag = False,
 ) -> None:
     """Recommend to a known user, or to anyone by a history."""
@@ -37,7 +38,6 @@ def recommend(
         raise typer.BadParameter("give --user ID, --history ID,ID,... or both", param_hint="--user / --history")
     features = dict(pair(one) for one in feature or ())
     from shortlist.recommender import Query
-    from shortlist.recommender.artifact import load
 
     query = Query(
         user_id=user,
@@ -50,7 +50,7 @@ def recommend(
         where=where,
         time=time,
     )
-    answer = load(folder).recommend(query)
+    answer = load(folder, rerank).recommend(query)
     if json:
         print_json(answer.to_dict())
     else:

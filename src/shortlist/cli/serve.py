@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from shortlist.cli.output import err
+from shortlist.cli.output import RerankOption, err
 
 
 def serve(
@@ -35,6 +35,7 @@ def serve(
             help="After so long what is popular answers in the model's place; default: never.",
         ),
     ] = None,
+    rerank: RerankOption = None,
 ) -> None:
     """Serve recommendations over HTTP, take events, and show the web page."""
     from shortlist.service.server import Service, check_port, default_store, run
@@ -42,4 +43,5 @@ def serve(
     check_port(host, port)
     store = None if events == "none" else events or default_store(folder)
     said = f"Shortlist is at http://{host}:{port} (Ctrl-C ends it; the API is at /docs)"
-    run(Service(str(folder), store, workers, access_log, timeout), host, port, on_ready=lambda: err().print(said))
+    service = Service(str(folder), store, workers, access_log, timeout, None if rerank is None else str(rerank))
+    run(service, host, port, on_ready=lambda: err().print(said))

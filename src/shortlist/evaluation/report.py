@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from rich import box
@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from shortlist.evaluation.sampled import PREFIX
+from shortlist.evaluation.stage_table import stage_table
 
 _ACCURACY = ("ndcg", "hit_rate", "recall", "mrr")
 _LISTS = {  # figure → heading of the terminal's second table
@@ -49,6 +50,7 @@ class Report:
         training: the course of the training.
         cost: parameters by model, latency of one answer.
         seeds: figures of further training seeds.
+        stages: see ``evaluation.stages.stage_by_stage``; empty where the retriever answers alone.
     """
 
     split: Mapping[str, Any]
@@ -67,6 +69,7 @@ class Report:
     training: Mapping[str, Any] = field(default_factory=dict)
     cost: Mapping[str, Any] = field(default_factory=dict)
     seeds: Mapping[str, Any] = field(default_factory=dict)
+    stages: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """As ``train --json`` prints it; what is not a number is null."""
@@ -77,9 +80,15 @@ class Report:
         """Read ``to_dict``'s values back."""
         return cls(**{**values, "notes": tuple(values["notes"]), "slices": tuple(values.get("slices", ()))})
 
+    def with_stages(self, stages: Mapping[str, Any]) -> Report:
+        """The same report about another path: what it says of the models stays."""
+        return replace(self, stages=plain(stages))
+
     def table(self) -> Group:
         """For a terminal: accuracy with intervals, what the lists are like, who is better how surely, where it loses."""
         parts: list[Table | Text] = [self._accuracy(), self._lists(), *self._sampled(), *self._verdicts()]
+        if self.stages:
+            parts.append(stage_table(self.stages))
         return Group(*parts, *(Text(note) for note in self.notes))
 
     def _accuracy(self) -> Table:

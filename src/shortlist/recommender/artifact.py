@@ -18,12 +18,9 @@ No pickle: nothing in it can run.
 
 from __future__ import annotations
 
-import ctypes
-import hashlib
 import json
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -39,6 +36,7 @@ from shortlist.data.storage import load_saved_dataset, save_dataset
 from shortlist.errors import ArtifactError
 from shortlist.evaluation.html import render
 from shortlist.evaluation.report import Report
+from shortlist.recommender.folders import exchange, sha256, write_json
 from shortlist.recommender.model_card import model_card
 from shortlist.recommender.query import Query
 from shortlist.recommender.recommender import Recommender
@@ -47,7 +45,7 @@ from shortlist.recommender.served_retriever import load_retriever
 from shortlist.settings import Settings
 
 FORMAT_VERSION = 1
-RANKS, PAGE = "ranks.parquet", "report.html"
+RANKS, PAGE, PIPELINE, MANIFEST = "ranks.parquet", "report.html", "pipeline.json", "manifest.json"
 _NUM_GOLDEN = 8
 _TOLERANCE = 1e-3  # of golden scores: other processors round otherwise
 
@@ -79,7 +77,7 @@ def save(
     try:
         _write(recommender, part, target.name, training, per_target)
         part.chmod(0o755)
-        _replace(part, target)
+        exchange(part, target)
     except OSError as error:
         raise ArtifactError(
             f"Cannot write the artifact {target}: {error.strerror}. Check free space and permissions."
@@ -99,26 +97,21 @@ def _write(
     for place, retriever in retrievers.items():
         shutil.copytree(retriever.folder, part / place)
     save_index(recommender, part / "index")
-    stages = [
-        {"stage": "encode", "retriever": "retriever"},
-        {"stage": "retrieve", "index": "index"},
-        {"stage": "explain"},
-    ]
-    _write_json(part / "pipeline.json", {"stages": stages})
-    _write_json(part / "training.json", dict(training or {}))
+    write_json(part / PIPELINE, pipeline(recommender))
+    write_json(part / "training.json", dict(training or {}))
     if per_target is not None:
         pq.write_table(per_target, part / RANKS)
-    _write_json(part / "golden.json", _golden(recommender))
+    write_json(part / "golden.json", _golden(recommender))
     (part / PAGE).write_text(render([(name, model_card(recommender).to_dict())]), encoding="utf-8")
     manifest = {
         "format_version": FORMAT_VERSION,
         "package_version": version("shortlist"),
         "settings": recommender.settings.to_dict(),
         "data_fingerprint": recommender.dataset.fingerprint,
-        "files": {str(f.relative_to(part)): _sha256(f) for f in sorted(part.rglob("*")) if f.is_file()},
+        "files": {str(f.relative_to(part)): sha256(f) for f in sorted(part.rglob("*")) if f.is_file()},
         "report": None if recommender.report is None else recommender.report.to_dict(),
     }
-    _write_json(part / "manifest.json", manifest)
+    write_json(part / "manifest.json", manifest)
     for file in part.rglob("*"):
         if file.is_file():
             with file.open("rb") as opened:
@@ -139,7 +132,7 @@ def load(folder: str | Path) -> Recommender:
             raise ArtifactError(
                 f"The artifact {path} lacks the file {name}. Copy the whole folder again, or train anew."
             )
-        if _sha256(file) != expected:
+        if sha256(file) != expected:
             raise ArtifactError(
                 f"The file {name} of the artifact {path} was changed or truncated: its sha256 is not the one in "
                 "manifest.json. Copy the whole folder again, or train anew."
@@ -186,8 +179,22 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     return dict(manifest)
 
 
+def pipeline(recommender: Recommender) -> dict[str, Any]:
+    """The stages of the path, for ``pipeline.json``: ``[[rerank]]`` steps with their settings, in order."""
+    stages: list[dict[str, Any]] = [
+        {"stage": "encode", "retriever": "retriever"},
+        {"stage": "retrieve", "index": "index"},
+    ]
+    stages += [{"stage": "rerank", **step.model_dump(mode="json")} for step in recommender.settings.rerank]
+    return {"stages": [*stages, {"stage": "explain"}]}
+
+
 def _golden(recommender: Recommender) -> list[dict[str, Any]]:
-    """A few histories, from none to long, and what is recommended for them."""
+    """A few histories, from none to long, and what the models recommend for them.
+
+    Without re-ranking, which only orders: it may be changed without a change of these.
+    """
+    recommender = recommender.reranked(())
     lengths = recommender.dataset.interactions.positives().lengths
     by_length = np.argsort(lengths, kind="stable")
     users = by_length[np.linspace(0, len(by_length) - 1, _NUM_GOLDEN - 1).astype(int)]
@@ -209,6 +216,7 @@ def _golden_moment(dataset: Dataset) -> str | None:
 
 
 def _replay(recommender: Recommender, golden: list[dict[str, Any]], path: Path) -> None:
+    recommender = recommender.reranked(())
     for one in golden:
         k = max(1, len(one["answer"]))
         scores = np.array([score for _, score in one["answer"]])
@@ -220,34 +228,3 @@ def _replay(recommender: Recommender, golden: list[dict[str, Any]], path: Path) 
                 f"The artifact {path} answers otherwise than when it was saved (golden query of user {one['user_id']!r}). "
                 "The installed onnxruntime or numpy may not fit; reinstall shortlist's requirements, or train anew."
             )
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
-
-
-def _write_json(path: Path, values: Any) -> None:
-    path.write_text(json.dumps(values, indent=1, ensure_ascii=False), encoding="utf-8")
-
-
-def _replace(part: Path, target: Path) -> None:
-    """Put ``part`` in ``target``'s place; what stood there is then in ``part``."""
-    if not target.exists():
-        part.rename(target)
-    elif not _exchange(part, target):
-        old = target.with_name(f".{target.name}.old-{os.getpid()}")
-        target.rename(old)
-        part.rename(target)
-        shutil.rmtree(old)
-
-
-def _exchange(one: Path, other: Path) -> bool:
-    """Swap two folders in one step, where the system can (Linux renameat2, macOS renamex_np)."""
-    library, exchange = ctypes.CDLL(None), 2
-    a, b, here = os.fsencode(one), os.fsencode(other), -100
-    if sys.platform == "linux" and hasattr(library, "renameat2"):
-        return library.renameat2(here, a, here, b, exchange) == 0  # type: ignore[no-any-return]
-    if sys.platform == "darwin" and hasattr(library, "renamex_np"):
-        return library.renamex_np(a, b, exchange) == 0  # type: ignore[no-any-return]
-    return False

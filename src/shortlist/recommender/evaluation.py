@@ -14,6 +14,7 @@ from shortlist.evaluation.report import Report
 from shortlist.evaluation.sampled import WARNING
 from shortlist.recommender.query import Query
 from shortlist.recommender.recommender import Recommender
+from shortlist.recommender.stage_evaluation import evaluate_stages, learned_from
 
 _TIMED_ANSWERS = 100
 
@@ -34,17 +35,19 @@ def evaluate(recommender: Recommender, protocol: str = "full") -> Report:
     if report is None:
         raise ArtifactError("This artifact has no report, and so no test part. Train it with `shortlist train`.")
     parts = split(recommender.dataset, settings.split, settings.seed)
+    log = learned_from(parts, refit=settings.training.refit)
     started = time.perf_counter()
     figures = assess(
         {recommender.retriever.name: recommender.retriever, **recommender.baselines},
         recommender.dataset,
-        parts.train_and_valid if settings.training.refit else parts.train,
+        log,
         parts.test,
         sorted({int(name.partition("@")[2]) for name in report.definition if name.startswith("ndcg@")}),
         settings.evaluation.select_on,
         sampled=protocol == "sampled",
         seed=settings.seed,
     )
+    stages = evaluate_stages(recommender, parts.test, log)
     notes = [note for note in report.notes if note != WARNING] + [WARNING] * (protocol == "sampled")
     return replace(
         report,
@@ -53,6 +56,7 @@ def evaluate(recommender: Recommender, protocol: str = "full") -> Report:
         comparisons=figures.comparisons,
         slices=figures.slices,
         curves=figures.curves,
+        stages=stages,
         notes=tuple(notes),
         seconds={**report.seconds, "evaluate": round(time.perf_counter() - started, 2)},
     )

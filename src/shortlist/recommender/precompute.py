@@ -98,7 +98,7 @@ def precompute(
     dataset = recommender.dataset
     total, corpus = dataset.num_users if of == "users" else dataset.num_items, dataset.num_items
     with parts.opened() as begun:
-        asked = replace(asked, k=min(asked.k, corpus), time=_moment(dataset, asked, of, begun))
+        asked = replace(asked, k=min(asked.k, corpus), time=_moment(recommender, asked, of, begun))
         lists_a_part = max(1, min(_LISTS_A_PART, _ROWS_A_PART // max(1, asked.k)))
         made_from = {"of": of, **_description(asked), "lists_a_part": lists_a_part, "artifact": artifact}
         _search(recommender, asked, of, None)  # what cannot be asked is refused before anything is written
@@ -159,10 +159,12 @@ def _schema(dataset: Dataset, of: Of) -> pa.Schema:
     return pa.schema(list(zip(names, types, strict=True)))
 
 
-def _moment(dataset: Dataset, asked: Query, of: Of, begun: dict[str, Any] | None) -> str | None:
+def _moment(recommender: Recommender, asked: Query, of: Of, begun: dict[str, Any] | None) -> str | None:
     """When all ask, to the millisecond; None where it makes no difference, so that files do not differ either."""
     given = None if asked.time is None else f"{np.datetime64(int(milliseconds(asked.time)), 'ms')}Z"
-    has_clock = of == "users" and any(spec.computed in _OF_THE_CLOCK for spec in dataset.schema.query)
+    dataset, steps = recommender.dataset, recommender.settings.rerank
+    computed = any(spec.computed in _OF_THE_CLOCK for spec in dataset.schema.query)
+    has_clock = of == "users" and (computed or any(step.step in ("freshness", "exploration") for step in steps))
     if dataset.availability is None and not has_clock:
         return None
     before = None if begun is None else begun.get("time")

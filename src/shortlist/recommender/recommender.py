@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from copy import copy
 from functools import cached_property
 from typing import Any
 
@@ -20,13 +21,15 @@ from shortlist.models.base import Ranker
 from shortlist.recommender.admission import Admission
 from shortlist.recommender.asking import Asking, times
 from shortlist.recommender.explanation import occlusion, strongest
-from shortlist.recommender.funnel import Funnel, Passage
+from shortlist.recommender.funnel import Funnel
+from shortlist.recommender.passage import Passage
 from shortlist.recommender.query import Answer, Query, Reason, Recommendation
+from shortlist.recommender.rerankers import rerankers_of
 from shortlist.recommender.served_retriever import ServedRetriever
 from shortlist.recommender.sources import SIMILAR_TO_LAST, SimilarToLast, Source
 from shortlist.reranking import Reranker
 from shortlist.retrieval import AnnIndex, ExactIndex, ScoredItems, Vectors, directions
-from shortlist.settings import CANDIDATES, Settings
+from shortlist.settings import CANDIDATES, RerankSettings, Settings
 
 
 class Recommender:
@@ -39,12 +42,13 @@ class Recommender:
         report: figures of that run.
         baselines: further retrievers its report names, by name.
         ranker: orders what the retriever found; None: it stays as found.
-        rerankers: shape the list, in this order.
-        candidates: how many items retrieval gives to the ranker and the re-rankers.
+        rerankers: shape the list, in this order; None: those of ``settings.rerank``.
+        candidates: how many items retrieval gives to the ranker and the re-rankers, unless these ask for more.
         index: of the retriever's items; None: exact search.
 
     Raises:
-        SettingsError: a ``[[source]]`` that is neither among the baselines nor ``similar_to_last``.
+        SettingsError: a ``[[source]]`` that is neither among the baselines nor ``similar_to_last``, or a ``[[rerank]]`` that does
+            not fit the data.
 
     ``shortlist.recommender.artifact`` saves and loads it.
     """
@@ -58,7 +62,7 @@ class Recommender:
         baselines: Mapping[str, ServedRetriever] | None = None,
         *,
         ranker: Ranker | None = None,
-        rerankers: Sequence[Reranker] = (),
+        rerankers: Sequence[Reranker] | None = None,
         candidates: int = CANDIDATES,
         index: AnnIndex | None = None,
     ) -> None:
@@ -69,7 +73,26 @@ class Recommender:
         self.index: AnnIndex | ExactIndex = ExactIndex(self.item_vectors) if index is None else index
         self.admission = Admission(dataset)
         self.asking = Asking(dataset, self.admission, keep_seen=settings.split.seen == "keep")
-        self.funnel = Funnel(retriever, self.index, ranker, rerankers, candidates, self._sources())
+        self._candidates = candidates
+        self.funnel = self._funnel(ranker, rerankers)
+
+    def reranked(self, steps: Sequence[RerankSettings]) -> Recommender:
+        """The same models with other re-ranking; nothing is trained.
+
+        Raises:
+            SettingsError: a step does not fit the data.
+        """
+        other = copy(self)
+        other.settings = self.settings.model_copy(update={"rerank": tuple(steps)})
+        other.funnel = other._funnel(self.funnel.ranker, None)
+        return other
+
+    def _funnel(self, ranker: Ranker | None, rerankers: Sequence[Reranker] | None) -> Funnel:
+        candidates, steps = self._candidates, self.settings.rerank
+        if rerankers is None:
+            rerankers = rerankers_of(steps, self.dataset, lambda: self.similarity_vectors)
+            candidates = max(candidates, *(step.candidates for step in steps), 0)
+        return Funnel(self.retriever, self.index, ranker, rerankers, candidates, self._sources())
 
     def _sources(self) -> list[Source]:
         """Where candidates come from besides the retriever: models the artifact has as baselines, and the last liked item."""

@@ -8,6 +8,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from shortlist.data.ragged import Ragged
+
 Values = NDArray[np.float64]
 _NOBODY: NDArray[np.int32] = np.empty(0, dtype=np.int32)
 
@@ -72,12 +74,51 @@ class Reranker(Protocol):
     first k of them placed on purpose; only rules that forbid items leave any out.
     """
 
-    name: str
-    strength: float
+    @property
+    def name(self) -> str:
+        """Of the step."""
+        ...
+
+    @property
+    def strength(self) -> float:
+        """On [0, 1]."""
+        ...
 
     def rerank(self, slate: Slate, k: int) -> Slate:
         """All n items (but forbidden ones) in an order whose first k are the page."""
         ...
+
+
+def page_first(chosen: NDArray[np.int64] | list[int], n: int) -> NDArray[np.int64]:
+    """All n places: the chosen ones in their order, then the rest in theirs, so that later steps have all to choose from.
+
+    >>> page_first([2, 0], 4).tolist()
+    [2, 0, 1, 3]
+    """
+    page = np.asarray(chosen, dtype=np.int64)
+    is_left = np.ones(n, dtype=bool)
+    is_left[page] = False
+    return np.concatenate([page, np.flatnonzero(is_left)])
+
+
+def indicators(groups: Ragged, item_idx: NDArray[np.int32]) -> tuple[NDArray[np.int64], Values]:
+    """Which tags or groups some items have.
+
+    Args:
+        groups: N rows of codes, one row an item of the corpus; an item may have several, or none.
+        item_idx: [n].
+
+    Returns:
+        The codes [G] these items have, ascending, and [n, G], 1 where an item has the code.
+
+    >>> indicators(Ragged.from_rows([[5, 3], [3], []]), np.array([1, 0, 2], np.int32))[1].tolist()
+    [[1.0, 0.0], [1.0, 1.0], [0.0, 0.0]]
+    """
+    own = groups.take(item_idx)
+    codes, column = np.unique(own.values, return_inverse=True)
+    matrix = np.zeros((len(item_idx), len(codes)))
+    matrix[own.row_of_value, column] = 1
+    return codes, matrix
 
 
 def unit(relevance: Values) -> Values:

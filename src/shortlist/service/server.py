@@ -18,7 +18,8 @@ from fastapi import FastAPI
 
 from shortlist.errors import ShortlistError
 from shortlist.events import EventStore
-from shortlist.recommender import artifact
+from shortlist.recommender import Recommender, artifact
+from shortlist.recommender.reshaping import steps_of
 from shortlist.service.app import create_app
 from shortlist.service.metrics import MULTIPROCESS
 from shortlist.service.peers import Peers
@@ -37,6 +38,7 @@ class Service:
         workers: processes that answer.
         access_log: whether each request becomes a line of JSON on standard error.
         timeout: seconds the model may take before what is popular answers.
+        rerank: settings file whose ``[[rerank]]`` counts in place of the artifact's.
         peers: folder that several workers share.
     """
 
@@ -45,15 +47,21 @@ class Service:
     workers: int = 1
     access_log: bool = False
     timeout: float | None = None
+    rerank: str | None = None
     peers: str | None = None
+
+    def load(self) -> Recommender:
+        """The artifact, as it is to answer."""
+        recommender = artifact.load(self.folder)
+        return recommender if self.rerank is None else recommender.reranked(steps_of(Path(self.rerank)))
 
     def app(self) -> FastAPI:
         """Load the artifact, open the store."""
-        recommender = artifact.load(self.folder)
+        recommender = self.load()
         return create_app(
             recommender,
             None if self.events is None else EventStore(self.events),
-            load=lambda: artifact.load(self.folder),
+            load=self.load,
             peers=None if self.peers is None else Peers(Path(self.peers), self.workers),
             access_log=self.access_log,
             timeout=self.timeout,
@@ -108,7 +116,7 @@ def run(service: Service, host: str, port: int, on_ready: Callable[[], None] = l
         on_ready()
         uvicorn.run(app, **options)
         return
-    artifact.load(service.folder)  # what is wrong is said here, once
+    service.load()  # what is wrong is said here, once
     if service.events is not None:
         EventStore(service.events).close()
     on_ready()

@@ -27,6 +27,17 @@ from shortlist.settings.models import (
     SourceSettings,
 )
 from shortlist.settings.networks import NetworkSettings, SoftmaxDNNSettings, TwoTowerSettings
+from shortlist.settings.reranking import (
+    BoostSettings,
+    CalibrationSettings,
+    DampingSettings,
+    DiversitySettings,
+    ExplorationSettings,
+    ExposureSettings,
+    FreshnessSettings,
+    RerankSettings,
+    RulesSettings,
+)
 from shortlist.settings.run import Settings
 from shortlist.settings.table import Fraction, OneOf, Positive, Range
 from shortlist.settings.training import EvaluationSettings, IndexSettings, TrainingSettings
@@ -34,16 +45,23 @@ from shortlist.settings.training import EvaluationSettings, IndexSettings, Train
 __all__ = [
     "CANDIDATES",
     "BaselineSettings",
+    "BoostSettings",
+    "CalibrationSettings",
     "ColumnSettings",
     "Computed",
+    "DampingSettings",
     "DataSettings",
+    "DiversitySettings",
     "EASESettings",
     "EvaluationSettings",
     "EventSettings",
+    "ExplorationSettings",
+    "ExposureSettings",
     "FeatureSettings",
     "FeaturesSettings",
     "FeedbackSettings",
     "Fraction",
+    "FreshnessSettings",
     "IndexSettings",
     "ItemKNNSettings",
     "Kind",
@@ -55,7 +73,9 @@ __all__ = [
     "Positive",
     "Range",
     "RecentPopularitySettings",
+    "RerankSettings",
     "RetrieverSettings",
+    "RulesSettings",
     "Settings",
     "SoftmaxDNNSettings",
     "SourceSettings",

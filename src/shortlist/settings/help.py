@@ -18,6 +18,7 @@ from shortlist.settings import (
     IndexSettings,
     OneOf,
     Range,
+    RerankSettings,
     RetrieverSettings,
     SourceSettings,
     SplitSettings,
@@ -36,6 +37,7 @@ def documentation() -> Iterator[tuple[str, str, str, str]]:
         *((f'retriever (model = "{m.model_fields["model"].default}")', m) for m in get_args(RetrieverSettings)),
         ("[source]", SourceSettings),
         ("index", IndexSettings),
+        *((f'rerank (step = "{m.model_fields["step"].default}"', m) for m in get_args(RerankSettings)),
         ("training", TrainingSettings),
         ("evaluation", EvaluationSettings),
         ("events", EventSettings),
@@ -43,7 +45,7 @@ def documentation() -> Iterator[tuple[str, str, str, str]]:
     yield "", "seed", "0", "one seed for the split, the starting weights and the order of the batches"
     for section, table in sections:
         for key, field in table.model_fields.items():
-            if (key == "model" and not field.is_required()) or (
+            if (key in ("model", "step") and not field.is_required()) or (
                 isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
             ):
                 continue

@@ -16,6 +16,7 @@ from shortlist.settings.data import DataSettings, FeatureSettings, FeaturesSetti
 from shortlist.settings.events import EventSettings
 from shortlist.settings.models import CANDIDATES, RetrieverSettings, SourceSettings
 from shortlist.settings.networks import TRANSFORMER_NETWORK, SoftmaxDNNSettings
+from shortlist.settings.reranking import AnyStep, RerankSettings
 from shortlist.settings.table import Table
 from shortlist.settings.training import TRANSFORMER_TRAINING, EvaluationSettings, IndexSettings, TrainingSettings
 
@@ -34,6 +35,7 @@ class Settings(Table):
     retriever: RetrieverSettings = Field(SoftmaxDNNSettings(), discriminator="model")
     source: tuple[SourceSettings, ...] = ()
     index: IndexSettings = IndexSettings()
+    rerank: tuple[AnyStep, ...] = ()
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     events: EventSettings = EventSettings()
@@ -199,14 +201,14 @@ def _resolve_paths(values: dict[str, Any], folder: Path) -> dict[str, Any]:
 def _explain(error: ValidationError, values: Mapping[str, Any]) -> str:
     lines = []
     for problem in error.errors():
-        # pydantic puts the chosen union member's tag into the path: retriever.softmax_dnn.epochs
-        tags = {get_args(m.model_fields["model"].annotation)[0] for m in get_args(RetrieverSettings)}
-        location = [str(part) for i, part in enumerate(problem["loc"]) if not (i == 1 and part in tags)]
+        location = _location(problem["loc"])
         key = ".".join(location)
         if problem["type"] == "extra_forbidden":
             lines.append(f"unknown setting {key!r}; {did_you_mean(location[-1], _allowed(location[:-1], values))}")
-        elif problem["type"] == "union_tag_invalid":
-            lines.append(f"{key}.model: {problem['ctx']['tag']!r} is not available; allowed: {', '.join(sorted(tags))}")
+        elif problem["type"] in ("union_tag_invalid", "union_tag_not_found"):
+            tag, union = ("step", RerankSettings) if location[0] == "rerank" else ("model", RetrieverSettings)
+            given = repr(problem["ctx"]["tag"]) + " is not available" if "tag" in problem["ctx"] else "is missing"
+            lines.append(f"{key}.{tag}: {given}; allowed: {', '.join(sorted(_members(union, tag)))}")
         elif not location:  # of the settings as a whole, which nobody wants to read again
             lines.append(problem["msg"].removeprefix("Value error, "))
         else:
@@ -214,14 +216,28 @@ def _explain(error: ValidationError, values: Mapping[str, Any]) -> str:
     return "Settings: " + "; ".join(lines) + ". `shortlist train --help-settings` documents every setting."
 
 
+def _location(loc: Sequence[str | int]) -> list[str]:
+    """The path of a setting as it is written; pydantic puts the chosen union member's tag into it: retriever.mf.epochs."""
+    path = [str(part) for part in loc]
+    place = {"retriever": 1, "rerank": 2}.get(path[0]) if path else None
+    if place is not None and len(path) > place:
+        known = _members(RetrieverSettings, "model") if path[0] == "retriever" else _members(RerankSettings, "step")
+        path = [part for i, part in enumerate(path) if not (i == place and part in known)]
+    return path
+
+
+def _members(union: Any, tag: str) -> dict[str, Any]:
+    """The classes of a union by their tags."""
+    return {get_args(one.model_fields[tag].annotation)[0]: one for one in get_args(union)}
+
+
 def _allowed(location: Sequence[str], values: Mapping[str, Any]) -> list[str]:
     table: Any = Settings
     for i, part in enumerate(location):
         if i == 0 and part == "retriever":
-            name = values.get("retriever", {}).get("model", "softmax_dnn")
-            table = next(
-                m for m in get_args(RetrieverSettings) if get_args(m.model_fields["model"].annotation)[0] == name
-            )
+            table = _members(RetrieverSettings, "model")[values.get("retriever", {}).get("model", "softmax_dnn")]
+        elif i == 0 and part == "rerank":
+            return list(_members(RerankSettings, "step")[values["rerank"][int(location[1])]["step"]].model_fields)
         elif table is FeaturesSettings and part in FeaturesSettings.model_fields:
             return list(FeatureSettings.model_fields) if len(location) > i + 1 else []
         elif part.isdigit():  # one of several tables of a kind

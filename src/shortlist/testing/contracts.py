@@ -1,8 +1,8 @@
-"""What every retriever and every index promises, as checks that raise ``AssertionError``."""
+"""What every retriever, index and re-ranker promises, as checks that raise ``AssertionError``."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import is_dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from shortlist.data.queries import QueryBatch
 from shortlist.data.ragged import Ragged
 from shortlist.models.base import Retriever
+from shortlist.reranking import Reranker, Slate
 from shortlist.retrieval import Candidates, ScoredItems, Vectors, dot
 
 
@@ -50,6 +51,35 @@ def check_retriever(retriever: Retriever, queries: QueryBatch, num_items: int, t
     nothing = replace(queries.take(np.array([0])), liked=Ragged.empty(1), disliked=Ragged.empty(1))
     assert _is_finite(retriever.encode_queries(nothing)), "an empty history is a query too"
     assert (dot(retriever.encode_queries(queries), items) == scores).all(), "the same question, the same answer"
+
+
+def check_reranker(reranker: Reranker, slate: Slate, k: int, forbidden: NDArray[np.int32] | None = None) -> None:
+    """A list in, a list out: the same items but for forbidden ones, none twice, values that do not rise, scores kept.
+
+    Args:
+        reranker: any re-ranker; where it is a dataclass, its strength 0 is checked to leave the list alone.
+        slate: a list.
+        k: places of the page.
+        forbidden: items that must not come back, and that it may leave out.
+    """
+    shaped = reranker.rerank(slate, k)
+    given, got = slate.item_idx.tolist(), shaped.item_idx.tolist()
+    missing = set(given) - set(got)
+    assert len(set(got)) == len(got), "an item came back twice"
+    assert set(got) <= set(given), "an item came back that was not in the list"
+    assert missing <= set(() if forbidden is None else forbidden.tolist()), f"{len(missing)} items were left out"
+    assert forbidden is None or not set(got) & set(forbidden.tolist()), "a forbidden item came back"
+    scores = dict(zip(given, slate.score.tolist(), strict=True))
+    assert [scores[item] for item in got] == shaped.score.tolist(), "scores do not travel with their items"
+    assert (np.diff(shaped.relevance) <= 0).all(), "relevance rises along the list"
+    assert np.isfinite(shaped.relevance).all(), "relevance is finite"
+    again = reranker.rerank(slate, k)
+    assert again.item_idx.tolist() == got, "the same list, the same page"
+    assert slate.item_idx.tolist() == given, "the list that came in was changed"
+    if is_dataclass(reranker) and not isinstance(reranker, type):
+        same = replace(reranker, strength=0.0).rerank(slate, k)
+        assert same.item_idx.tolist() == given, "strength 0 changes the order"
+        assert same.relevance.tolist() == slate.relevance.tolist(), "strength 0 changes the values"
 
 
 def _is_finite(vectors: Vectors) -> bool:

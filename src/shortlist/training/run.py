@@ -26,6 +26,8 @@ from shortlist.evaluation.sampled import WARNING
 from shortlist.recommender import artifact
 from shortlist.recommender.evaluation import latency
 from shortlist.recommender.recommender import Recommender
+from shortlist.recommender.rerankers import rerankers_of
+from shortlist.recommender.stage_evaluation import evaluate_stages, learned_from
 from shortlist.settings import Settings
 from shortlist.training.baselines import check_sources, fit_baselines
 from shortlist.training.checkpoint import Checkpoint
@@ -67,6 +69,7 @@ def train(
     before = None if start is None else load_schema(Path(start))
     dataset = load_dataset(settings, before)
     check_sources(dataset, settings)
+    rerankers_of(settings.rerank, dataset)  # what does not fit the data is said before anything is trained
     parts = split(dataset, settings.split, settings.seed)
     seconds = {"load": time.perf_counter() - started}
     say(str(dataset.summary))
@@ -90,7 +93,7 @@ def train(
     measure = partial(
         assess,
         dataset=dataset,
-        train=parts.train_and_valid if settings.training.refit else parts.train,
+        train=learned_from(parts, refit=settings.training.refit),
         holdout=parts.test,
         ks=ks,
         select_on=settings.evaluation.select_on,
@@ -139,6 +142,11 @@ def train(
                 **({"index": {"note": tuned.note, **tuned.facts}} if tuned.note else {}),
             },
             seeds=_seed_figures(by_seed),
+            stages=evaluate_stages(
+                recommender,
+                parts.test,
+                learned_from(parts, refit=settings.training.refit),
+            ),
         )
         artifact.save(recommender, out, best.course, figures.per_target(dataset))
     _delete(checkpoints)
