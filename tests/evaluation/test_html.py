@@ -77,6 +77,23 @@ def card(lead: float = 0.005) -> dict[str, Any]:
         },
         "cost": {"parameters": {"softmax_dnn": 1794026, "ease": 6083286}, "latency_ms": {"median": 7.9, "p95": 9.7}},
         "seeds": {},
+        "stages": {
+            "k": 10,
+            "num_queries": 671,
+            "ceiling": {"candidates": 200, "recall": figure(0.58)},
+            "stages": [
+                {
+                    "stage": "retrieval",
+                    "figures": {"ndcg@10": figure(0.04), "age@10": figure(238.0)},
+                    "difference": None,
+                },
+                {
+                    "stage": "diversity",
+                    "figures": {"ndcg@10": figure(0.039), "age@10": figure(190.0)},
+                    "difference": difference(-0.001),
+                },
+            ],
+        },
     }
     settings = {"seed": 0, "data": {"dataset": "ml-latest-small", "users": None}, "retriever": {"hidden_dims": [128]}}
     limits = ["Items that were not in the training data cannot be recommended."]
@@ -169,7 +186,9 @@ UNSLICED = [{**one, "versus_popularity": None} for one in card()["report"]["slic
 PAGES: dict[str, list[tuple[str, Any]]] = {
     "all": [("demo", card())],
     "loses": [("demo", card(lead=-0.03))],
-    "little": [("demo", without("slices", "curves", "training", "cost", "seeds", "settings", "data", "notes"))],
+    "little": [
+        ("demo", without("slices", "curves", "training", "cost", "seeds", "settings", "data", "notes", "stages"))
+    ],
     "empty": [("demo", without(slices=[], curves={}, training={}, cost={}, seeds={}, comparisons={}, definition={}))],
     "nulls": [("demo", {**card(), "report": nulls(card()["report"])})],
     "alone": [("demo", ALONE)],
@@ -258,6 +277,7 @@ SECTIONS = [
     "curves",
     "trade-off",
     "slices",
+    "stages",
     "training",
     "cost",
     "limits",
@@ -288,6 +308,9 @@ def test_the_page_in_a_browser(browser: Any, tmp_path: Path, theme: str, width: 
     assert "over the whole list" in texts(browser, "#accuracy .controls")[0]
     assert "Horror" in texts(browser, "[data-testid=losses]")[0]
     assert "hidden_dims = [128]" in texts(browser, "pre")[0]
+    assert "The 200 candidates of a question hold 0.5800" in texts(browser, "[data-testid=stages] p")[0]
+    stage = "return [...document.querySelectorAll('[data-testid=stages] tbody tr:last-child > *')].map((one) => one.textContent)"
+    assert browser.execute_script(stage) == ["diversity", "0.0390", "\u22120.0010[\u22120.0110, +0.0090]", "190"]
     assert_in_order(browser)
     browser.execute_script("for (const one of document.querySelectorAll('details')) one.open = true")
     assert_in_order(browser)

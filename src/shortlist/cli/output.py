@@ -78,6 +78,9 @@ def item_table(items: Sequence[Recommendation], title: str) -> Table:
     for name in columns:
         table.add_column(name, style="dim")
     table.add_column("score", justify="right")
+    stages = list(items[0].places) if items else []
+    if stages:
+        table.add_column("place after " + ", ".join(stages), style="dim")
     if any(item.reasons for item in items):
         table.add_column("because you liked")
     for item in items:
@@ -85,6 +88,7 @@ def item_table(items: Sequence[Recommendation], title: str) -> Table:
         cells += [item.title] if "title" in item.display else []
         cells += [_cell(item.display.get(name)) for name in columns]
         cells.append(f"{item.score:.3f}")
+        cells += [" → ".join(str(item.places[stage] or "–") for stage in stages)] if stages else []
         if any(one.reasons for one in items):
             cells.append("; ".join(str(reason.title or reason.item_id) for reason in item.reasons))
         table.add_row(*cells)

@@ -25,6 +25,7 @@ _SCRIPTS = (
     "verdict.js",
     "accuracy.js",
     "slices.js",
+    "stages.js",
     "running.js",
     "reference.js",
     "main.js",

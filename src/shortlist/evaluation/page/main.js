@@ -54,6 +54,12 @@ function measuredParts(groups, isOne) {
       [`${selecting} on parts of the ${many(numQueries, "question")}, beside recommending to everybody what is popular.`, "A difference has a colour only where its interval leaves out zero. Of many parts, some differ by chance."],
       perGroup(groups, slicesPart),
     ),
+    section(
+      "stages",
+      "Stage by stage",
+      "What ranking adds to the retriever's list, and what re-ranking costs and buys. A change is against the stage before, question by question.",
+      own.map((series) => stagesPart(series, isOne)),
+    ),
     section("training", "Training", "The loss is what training makes small; validation is what it is stopped by.", own.map((series) => trainingPart(series, isOne))),
     section("cost", "Cost", "What it took on the machine that trained it, and how large the models are. Baselines that have settings had them selected on validation as well.", groups.map((group) => costPart(group, groups))),
     section("seeds", "Other seeds", "The same training begun from other random numbers, measured by the same test.", own.map((series) => seedsPart(series, isOne))),

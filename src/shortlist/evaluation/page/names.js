@@ -19,6 +19,7 @@ const METRICS = {
   diversity: ["Diversity", "How different the items of one list are from each other.", "more varied"],
   miscalibration: ["Miscalibration", "How far the mixture of the list is from the mixture of the person's history.", "lower is better"],
   coverage: ["Coverage", "How much of the corpus is shown to anybody at all.", "more of the corpus"],
+  age: ["Age", "How many days ago the items of the list came.", "older"],
   gini: ["Gini", "How unequally the items are shown: 0 all alike, 1 only one.", "lower is more even"],
 };
 const ACCURACY = ["ndcg", "recall", "hit_rate", "precision", "mrr", "map", "recall_capped", "top_k_accuracy", "auc"];
