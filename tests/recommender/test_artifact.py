@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from shortlist.errors import ArtifactError
-from shortlist.recommender import Query, Recommender, artifact
+from shortlist.recommender import Query, Recommender, artifact, folders
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_golden_queries_are_replayed(copy: Path) -> None:
     golden[0]["answer"][0][1] += 1
     (copy / "golden.json").write_text(json.dumps(golden))
     manifest = json.loads((copy / "manifest.json").read_text())
-    manifest["files"]["golden.json"] = artifact._sha256(copy / "golden.json")
+    manifest["files"]["golden.json"] = folders.sha256(copy / "golden.json")
     (copy / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(ArtifactError, match="answers otherwise than when it was saved"):
         artifact.load(copy)
@@ -87,7 +87,7 @@ def test_saving_replaces_and_leaves_no_rest(
     demo: Recommender, copy: Path, monkeypatch: pytest.MonkeyPatch, can_exchange: bool
 ) -> None:
     if not can_exchange:
-        monkeypatch.setattr(artifact, "_exchange", lambda *_: False)
+        monkeypatch.setattr(folders, "_swap", lambda *_: False)
     (copy / "old.txt").write_text("from before")
     artifact.save(demo, copy)
     assert not (copy / "old.txt").exists()

@@ -284,3 +284,15 @@ def test_a_tradeoff_never_chooses_on_what_was_trained_on(films: Dataset, served:
         tradeoff(recommender, "boost")
     with pytest.raises(SettingsError, match="expected numbers from 0 to 1, got 2"):
         tradeoff(recommender, "diversity", (2.0,))
+
+
+def test_what_does_not_fit_is_said_before_anything_is_trained(tmp_path: Path) -> None:
+    from shortlist.training.run import train
+
+    steps = [{"step": "calibration", "feature": "genre"}]
+    settings = Settings.from_dict({"data": {"dataset": "ml-latest-small"}, "rerank": steps})
+    with pytest.raises(
+        SettingsError, match=r"rerank.0.feature: there is no item feature 'genre'; did you mean 'genres'"
+    ):
+        train(settings, tmp_path / "a")
+    assert not any(tmp_path.iterdir())
