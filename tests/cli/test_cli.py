@@ -323,9 +323,14 @@ def test_re_ranking_from_settings_to_the_curve(config: Path, tmp_path: Path) -> 
     assert set(kept["items"][0]["places"]) == {"retrieval", "popularity", "diversity"}
     shown = shortlist("evaluate", tmp_path / "a")
     assert "stage by stage, the first 5" in shown.stdout
-    curve = document("tradeoff", tmp_path / "a", "--step", "popularity", "--strengths", "0,1", "--max-loss", "0.5")
+    curve = document(
+        "tradeoff", tmp_path / "a", "--step", "popularity", "--strengths", "0,1", "--max-loss", "0.5", "--keep"
+    )
     assert {0.0, 1.0} <= {one["strength"] for one in curve["points"]}
     assert 0 <= curve["chosen"] <= 1
+    kept_in = json.loads((tmp_path / "a" / "manifest.json").read_text())["report"]["tradeoffs"]
+    assert kept_in["popularity"]["points"] == curve["points"]
+    assert '"tradeoffs": {"popularity"' in (tmp_path / "a" / "report.html").read_text()
     assert document("rerank", tmp_path / "a", "--clear") == {"rerank": [], "stages": {}}
     wrong = tmp_path / "wrong.toml"
     wrong.write_text('[[rerank]]\nstep = "calibration"\nfeature = "genres"\n')

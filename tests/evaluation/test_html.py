@@ -94,6 +94,27 @@ def card(lead: float = 0.005) -> dict[str, Any]:
                 },
             ],
         },
+        "tradeoffs": {
+            "diversity": {
+                "step": "diversity",
+                "k": 10,
+                "selected_on": "the validation part",
+                "confirmed_on": "the test",
+                "num_queries": 671,
+                "points": [
+                    {
+                        "strength": s,
+                        "figures": {"ndcg": 0.04 - s / 100, "age": 200.0},
+                        "loss": s / 4,
+                        "loss_high": s / 3,
+                    }
+                    for s in (0.0, 0.3, 0.6)
+                ],
+                "max_loss": 0.1,
+                "chosen": 0.3,
+                "confirmed": {"loss": 0.07, "difference": difference(-0.003)},
+            }
+        },
     }
     settings = {"seed": 0, "data": {"dataset": "ml-latest-small", "users": None}, "retriever": {"hidden_dims": [128]}}
     limits = ["Items that were not in the training data cannot be recommended."]
@@ -278,6 +299,7 @@ SECTIONS = [
     "trade-off",
     "slices",
     "stages",
+    "strengths",
     "training",
     "cost",
     "limits",
@@ -309,6 +331,11 @@ def test_the_page_in_a_browser(browser: Any, tmp_path: Path, theme: str, width: 
     assert "Horror" in texts(browser, "[data-testid=losses]")[0]
     assert "hidden_dims = [128]" in texts(browser, "pre")[0]
     assert "The 200 candidates of a question hold 0.5800" in texts(browser, "[data-testid=stages] p")[0]
+    lost = texts(browser, "[data-testid=tradeoff-diversity] p")[0]
+    assert lost.startswith(
+        "Strength 0.3 is the largest found that surely loses at most 10.0 % of NDCG. On the test it lost 7.0 %"
+    )
+    assert len(texts(browser, "#strengths svg.plane, #strengths svg.is-live")) == 2
     stage = "return [...document.querySelectorAll('[data-testid=stages] tbody tr:last-child > *')].map((one) => one.textContent)"
     assert browser.execute_script(stage) == ["diversity", "0.0390", "\u22120.0010[\u22120.0110, +0.0090]", "190"]
     assert_in_order(browser)

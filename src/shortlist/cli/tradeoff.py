@@ -29,13 +29,21 @@ def tradeoff(
     ] = None,
     queries: Annotated[int, typer.Option(min=1, help="At most so many queries; more are sampled.")] = 10_000,
     rerank: RerankOption = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Put the curve into the artifact's report, where its page draws it.")
+    ] = False,
     json: JsonFlag = False,
 ) -> None:
     """Accuracy against diversity, coverage, exposure and freshness, by the strength of one re-ranking step."""
+    if keep and rerank is not None:
+        raise typer.BadParameter("a curve of other steps than the artifact's cannot be kept in it", param_hint="--keep")
+    from shortlist.recommender.reshaping import keep_tradeoff
     from shortlist.recommender.tradeoff import STRENGTHS
     from shortlist.recommender.tradeoff import tradeoff as run
 
     curve = run(load(folder, rerank), step, _numbers(strengths) or STRENGTHS, max_loss, queries)
+    if keep:
+        keep_tradeoff(folder, curve)
     if json:
         print_json(curve.to_dict())
     else:

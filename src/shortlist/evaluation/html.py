@@ -26,6 +26,7 @@ _SCRIPTS = (
     "accuracy.js",
     "slices.js",
     "stages.js",
+    "tradeoffs.js",
     "running.js",
     "reference.js",
     "main.js",

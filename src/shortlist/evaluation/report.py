@@ -51,6 +51,7 @@ class Report:
         cost: parameters by model, latency of one answer.
         seeds: figures of further training seeds.
         stages: see ``evaluation.stages.stage_by_stage``; empty where the retriever answers alone.
+        tradeoffs: re-ranking step → its curve by strength, where one was kept (``recommender.tradeoff``).
     """
 
     split: Mapping[str, Any]
@@ -70,6 +71,7 @@ class Report:
     cost: Mapping[str, Any] = field(default_factory=dict)
     seeds: Mapping[str, Any] = field(default_factory=dict)
     stages: Mapping[str, Any] = field(default_factory=dict)
+    tradeoffs: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """As ``train --json`` prints it; what is not a number is null."""
@@ -82,7 +84,11 @@ class Report:
 
     def with_stages(self, stages: Mapping[str, Any]) -> Report:
         """The same report about another path: what it says of the models stays."""
-        return replace(self, stages=plain(stages))
+        return replace(self, stages=plain(stages), tradeoffs={})
+
+    def with_tradeoff(self, step: str, curve: Mapping[str, Any]) -> Report:
+        """With the curve of one step, in place of an older one."""
+        return replace(self, tradeoffs={**self.tradeoffs, step: plain(curve)})
 
     def table(self) -> Group:
         """For a terminal: accuracy with intervals, what the lists are like, who is better how surely, where it loses."""

@@ -23,6 +23,7 @@ from shortlist.recommender.folders import exchange, sha256, write_json
 from shortlist.recommender.model_card import model_card
 from shortlist.recommender.recommender import Recommender
 from shortlist.recommender.stage_evaluation import evaluate_stages, learned_from
+from shortlist.recommender.tradeoff import Tradeoff
 from shortlist.settings import RerankSettings, Settings
 
 
@@ -44,23 +45,25 @@ def reshape(folder: str | Path, steps: Sequence[RerankSettings]) -> Recommender:
         ArtifactError: it cannot be used or written.
         SettingsError: a step does not fit its data; nothing was changed.
     """
-    target = Path(folder)
-    recommender = load(target).reranked(steps)
+    recommender = load(folder).reranked(steps)
     if recommender.report is not None:
         recommender.report = recommender.report.with_stages(_stages(recommender))
-    part = Path(tempfile.mkdtemp(prefix=f".{target.resolve().name}.part-", dir=target.resolve().parent))
-    try:
-        shutil.copytree(target, part, copy_function=_link, dirs_exist_ok=True)
-        _edit(part, recommender, target.resolve().name)
-        part.chmod(0o755)
-        exchange(part, target)
-    except OSError as error:
+    return _rewritten(Path(folder), recommender)
+
+
+def keep_tradeoff(folder: str | Path, curve: Tradeoff) -> Recommender:
+    """Put a curve into an artifact's report, where its page draws it. Other re-ranking takes it out again.
+
+    Raises:
+        ArtifactError: it has no report, or cannot be used or written.
+    """
+    recommender = load(folder)
+    if recommender.report is None:
         raise ArtifactError(
-            f"Cannot change the artifact {target}: {error.strerror}. Check free space and permissions."
-        ) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    return load(target)
+            f"The artifact {folder} has no report to put the curve into. Train it with `shortlist train`."
+        )
+    recommender.report = recommender.report.with_tradeoff(curve.step, curve.to_dict())
+    return _rewritten(Path(folder), recommender)
 
 
 def steps_of(path: Path) -> tuple[RerankSettings, ...]:
@@ -77,6 +80,23 @@ def _stages(recommender: Recommender) -> dict[str, object]:
     parts = split(recommender.dataset, settings.split, settings.seed)
     log = learned_from(parts, refit=settings.training.refit)
     return evaluate_stages(recommender, parts.test, log)
+
+
+def _rewritten(target: Path, recommender: Recommender) -> Recommender:
+    """The artifact with this recommender's steps and report, in place of its own in one step."""
+    part = Path(tempfile.mkdtemp(prefix=f".{target.resolve().name}.part-", dir=target.resolve().parent))
+    try:
+        shutil.copytree(target, part, copy_function=_link, dirs_exist_ok=True)
+        _edit(part, recommender, target.resolve().name)
+        part.chmod(0o755)
+        exchange(part, target)
+    except OSError as error:
+        raise ArtifactError(
+            f"Cannot change the artifact {target}: {error.strerror}. Check free space and permissions."
+        ) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return load(target)
 
 
 def _edit(part: Path, recommender: Recommender, name: str) -> None:

@@ -60,6 +60,12 @@ function measuredParts(groups, isOne) {
       "What ranking adds to the retriever's list, and what re-ranking costs and buys. A change is against the stage before, question by question.",
       own.map((series) => stagesPart(series, isOne)),
     ),
+    section(
+      "strengths",
+      "What re-ranking may cost",
+      "One step at a time, from strength 0, which changes nothing, to 1; all others as they are set.",
+      own.map((series) => tradeoffsPart(series, isOne)),
+    ),
     section("training", "Training", "The loss is what training makes small; validation is what it is stopped by.", own.map((series) => trainingPart(series, isOne))),
     section("cost", "Cost", "What it took on the machine that trained it, and how large the models are. Baselines that have settings had them selected on validation as well.", groups.map((group) => costPart(group, groups))),
     section("seeds", "Other seeds", "The same training begun from other random numbers, measured by the same test.", own.map((series) => seedsPart(series, isOne))),
