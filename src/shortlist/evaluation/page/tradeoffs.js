@@ -12,6 +12,7 @@ function tradeoffOf(series, step, curve) {
   const points = list(curve.points).filter((one) => isNumber(one?.strength) && isRecord(one.figures));
   const names = ALONG_STRENGTH.filter((name) => points.some((one) => isNumber(one.figures[name])));
   const chosen = isNumber(curve.chosen) ? { x: curve.chosen * 100, text: `chosen: ${curve.chosen}` } : null;
+  const drawn = spaced(points);
   const charts = names.map((name) => {
     const figure = `${name}@${curve.k}`;
     return lineChart({
@@ -19,7 +20,7 @@ function tradeoffOf(series, step, curve) {
       description: "Left and right arrow keys read the values. The same values stand in the table beneath.",
       yTitle: axisTitle(figure).replace("→", "↑").replace("←", "↓"),
       xTitle: "strength, %",
-      lines: [{ series: { ...series, label: figureName(figure) }, points: points.filter((one) => isNumber(one.figures[name])).map((one) => [one.strength * 100, one.figures[name]]) }],
+      lines: [{ series: { ...series, label: figureName(figure) }, points: drawn.filter((one) => isNumber(one.figures[name])).map((one) => [one.strength * 100, one.figures[name]]) }],
       write: (value) => decimals(value, STAGE_DECIMALS[name] ?? 4),
       marked: chosen,
       height: 230,
@@ -36,6 +37,16 @@ function tradeoffOf(series, step, curve) {
     el("div", { class: "pair-of-charts" }, charts),
     el("details", { class: "quiet" }, el("summary", {}, "As a table"), table(`${words(step)} by strength; the loss of NDCG is at most so much with probability 0.95`, head, rows)),
   );
+}
+
+/** Points far enough apart to have a number each on the axis; the search for a strength leaves some close together. */
+function spaced(points) {
+  let last = -1;
+  return points.filter(({ strength }) => {
+    if (strength - last < 0.045) return false;
+    last = strength;
+    return true;
+  });
 }
 
 function chosenText({ chosen, max_loss: wanted, confirmed, confirmed_on: where }) {
