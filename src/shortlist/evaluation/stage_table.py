@@ -25,7 +25,7 @@ def stage_table(stages: Mapping[str, Any]) -> Table:
     table.caption = (
         f"The {ceiling['candidates']} candidates hold {most} of the targets: no order of them has "
         f"more recall. {stages['num_queries']:,} queries; change is against the stage before, ± half "
-        "its 95 % interval."
+        "its 95 % interval. Every other figure of the report is of the models, before re-ranking."
     )
     names = [name for name in _HEADINGS if f"{name}@{k}" in stages["stages"][0]["figures"]]
     table.add_column("ndcg", justify="right", no_wrap=True)

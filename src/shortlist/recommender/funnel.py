@@ -17,6 +17,7 @@ from shortlist.recommender.passage import Passage, Stage, first_of, places_of
 from shortlist.recommender.sources import Source, merged
 from shortlist.reranking import Reranker, Rules, Slate
 from shortlist.retrieval import Candidates, Index, ScoredItems, Vectors
+from shortlist.retrieval.filters import pack
 from shortlist.settings import CANDIDATES
 
 
@@ -45,9 +46,10 @@ class Funnel:
         self.rerankers, self.candidates, self.sources = tuple(rerankers), candidates, tuple(sources)
         rules = [one for one in self.rerankers if isinstance(one, Rules) and one.strength > 0]
         self._pinned = np.concatenate([np.empty(0, np.int32), *(one.pinned for one in rules)]).astype(np.int32)
-        self._admitted = np.ones((1, len(index)), dtype=bool)
-        for one in rules:
-            self._admitted[0, one.blocked] = False
+        blocked = np.concatenate([np.empty(0, np.int32), *(one.blocked for one in rules)]).astype(np.int32)
+        admitted = np.ones((1, len(index)), dtype=bool)
+        admitted[0, blocked] = False
+        self._admitted = pack(admitted) if len(blocked) else None
 
     def lead(self, queries: QueryBatch, allowed: Candidates, k: NDArray[np.int64]) -> Passage:
         """Answer B queries.
@@ -70,8 +72,9 @@ class Funnel:
         vectors = self.retriever.encode_queries(queries)
         encoded = time.perf_counter()
         wanted = np.maximum(k, self.candidates) if wide or self.ranker is not None else k
-        if not self._admitted.all():  # what is blocked makes room for others
-            allowed = allowed & Candidates.shared(self._admitted, np.zeros(len(queries), dtype=np.int64))
+        if self._admitted is not None:  # what is blocked makes room for others
+            none = Ragged.empty(len(queries))
+            allowed &= Candidates(none, bitmaps=self._admitted, bitmap=np.zeros(len(queries), dtype=np.int64))
         found = self.index.search(vectors, int(wanted.max()), allowed)
         # each its own number, so that the company of other queries changes nothing
         found = [first_of(one, int(n)) for one, n in zip(found, wanted, strict=True)]

@@ -52,6 +52,9 @@ class ModelCard:
         for section in ("retriever", "training", "split"):
             pairs = ", ".join(f"{key} = {value}" for key, value in self.settings[section].items() if value is not None)
             lines.append(Text(f"{section:<10}{pairs}"))
+        for step in self.settings["rerank"]:
+            pairs = ", ".join(f"{key} = {value}" for key, value in step.items() if key != "step" and value)
+            lines.append(Text(f"{'rerank':<10}{step['step']}: {pairs}"))
         if self.report is not None:
             prints = f"split {self.report.split['fingerprint']}, data {data.get('fingerprint', 'not recorded')}"
             lines.append(Text(f"prints    {prints}"))

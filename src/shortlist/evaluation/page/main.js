@@ -57,7 +57,7 @@ function measuredParts(groups, isOne) {
     section(
       "stages",
       "Stage by stage",
-      "What ranking adds to the retriever's list, and what re-ranking costs and buys. A change is against the stage before, question by question.",
+      "What ranking adds to the retriever's list, and what re-ranking costs and buys. A change is against the stage before, question by question. Every other figure of this page is of the models, before re-ranking.",
       own.map((series) => stagesPart(series, isOne)),
     ),
     section(
