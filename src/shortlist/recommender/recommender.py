@@ -74,7 +74,7 @@ class Recommender:
         self.admission = Admission(dataset)
         self.asking = Asking(dataset, self.admission, keep_seen=settings.split.seen == "keep")
         self._candidates = candidates
-        self.funnel = self._funnel(ranker, rerankers)
+        self.funnel = self._funnel(ranker, rerankers, self._sources())
 
     def reranked(self, steps: Sequence[RerankSettings]) -> Recommender:
         """The same models with other re-ranking; nothing is trained.
@@ -84,15 +84,15 @@ class Recommender:
         """
         other = copy(self)
         other.settings = self.settings.model_copy(update={"rerank": tuple(steps)})
-        other.funnel = other._funnel(self.funnel.ranker, None)
+        other.funnel = other._funnel(self.funnel.ranker, None, self.funnel.sources)
         return other
 
-    def _funnel(self, ranker: Ranker | None, rerankers: Sequence[Reranker] | None) -> Funnel:
+    def _funnel(self, ranker: Ranker | None, rerankers: Sequence[Reranker] | None, sources: Sequence[Source]) -> Funnel:
         candidates, steps = self._candidates, self.settings.rerank
         if rerankers is None:
             rerankers = rerankers_of(steps, self.dataset, lambda: self.similarity_vectors)
             candidates = max(candidates, *(step.candidates for step in steps), 0)
-        return Funnel(self.retriever, self.index, ranker, rerankers, candidates, self._sources())
+        return Funnel(self.retriever, self.index, ranker, rerankers, candidates, sources)
 
     def _sources(self) -> list[Source]:
         """Where candidates come from besides the retriever: models the artifact has as baselines, and the last liked item."""
