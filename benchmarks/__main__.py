@@ -24,6 +24,7 @@ SCRIPTS = (
     "sequential",
     "training_speed",
     "popularity_pull",
+    "reranking",
 )
 
 for script in SCRIPTS:
