@@ -137,6 +137,20 @@ def test_longer_lists_and_long_exclusions_look_deeper(k: int) -> None:
         assert asked.known(index.exact, k).recalls(index).mean() >= 0.94
 
 
+def test_short_lists_are_as_good() -> None:
+    """A cluster holds less than the 100 wanted, so that exact search answers; but it would fill a list of 10, and not well."""
+    rng = np.random.default_rng(5)
+    middles = rng.normal(size=(60, 48))
+    items, queries = (middles[rng.integers(0, 60, n)] + 0.6 * rng.normal(size=(n, 48)) for n in (6000, 300))
+    items, queries = (
+        (items / np.linalg.norm(items, axis=1, keepdims=True)).astype(np.float32),
+        queries.astype(np.float32),
+    )
+    made = tune(items, queries, Candidates(Ragged.empty(300)), recall=0.9, num_clusters=128, only_if_faster=False)
+    assert made.index is not None
+    assert made.facts["recall@10"] >= 0.9
+
+
 def test_alone_as_among_others(monkeypatch: pytest.MonkeyPatch) -> None:
     index = tuned().index
     assert index is not None

@@ -96,8 +96,7 @@ class AnnIndex:
             else:
                 bitmap = candidates.bitmaps[number]
                 share = int(np.bitwise_count(bitmap).sum()) / len(self)
-            # about as many items will follow the first ones
-            if share and len(rows) and self.effort.is_worth(np.array([2 * self.first_items(share)]), share)[0]:
+            if len(rows) and self.effort.begins(share):
                 yield rows, bitmap, share
 
     def _first(self, queries: NDArray[np.float32], k: int, exceptions: Ragged) -> Keys:

@@ -15,6 +15,7 @@ On an mf of Gowalla the second change looks at a fifth of the items for the same
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -167,6 +168,10 @@ def require_faiss() -> Any:
             '[index] kind = "ann" needs the package faiss-cpu, which is not installed. Install it with '
             "`pip install 'shortlist[ann]'`, or set kind = \"exact\"."
         )
+    if (
+        sys.platform == "darwin"
+    ):  # PyTorch brings the same OpenMP once more, and the second to be loaded would end the process
+        os.environ.setdefault("KMP_DUPLICATE_LIB_OK", "TRUE")
     import faiss
 
     return faiss

@@ -16,12 +16,12 @@ from shortlist.retrieval.clusters import STANDING_OUT, Clusters
 from shortlist.retrieval.effort import Effort
 from shortlist.retrieval.exact import ExactIndex
 from shortlist.retrieval.filters import Candidates
-from shortlist.retrieval.measuring import Asked, masks, measured, single_times
+from shortlist.retrieval.measuring import Asked, Known, masks, measured, single_times
 
 _QUERIES = 512  # to choose with, and as many to report on
 _FILTERED = 128  # of each half under each filter
 _SHARES = (0.5, 0.1, 0.01)  # that filters keep: measured and reported
-_MORE_SHARES = (0.2, 0.05, 0.02)  # of which only the time of exact search is measured
+_SHORT = 10  # the recall of lists of so many is as asked, too
 _GROWTH = 1.25  # from one effort that is tried to the next
 _ERRORS = 2.0  # standard errors by which the recall of the choosing queries must be above what is asked
 
@@ -62,7 +62,7 @@ def tune(
         item_vectors: [N, D] float32.
         query_vectors: [B, D] of real queries; a thousand are enough.
         candidates: what may come back to each, as when they are asked.
-        recall: share of the k best items that must be found, on average over queries.
+        recall: share of the k best items that must be found, and of the 10 best in lists of 10, on average over queries.
         k: length of the lists.
         num_clusters: None: about 2 √N.
         only_if_faster: whether exact search stays where it answers single queries faster.
@@ -140,17 +140,20 @@ class _Trial:
             ]
             for half in (choosing, held_out)
         ]
-        effort = self._with_costs(effort, halves[1][0])
-        exact_ms = {1.0: self._median(self._index.exact, held_out)}
-        for share in (*_SHARES, *_MORE_SHARES):
-            asked = held_out.first(_FILTERED).under(masks(items, share, rng)["random"])
-            exact_ms[share] = self._median(self._index.exact, asked)
         # chosen without exact search's help, so that the clock of this run has no part in it
-        efforts = [replace(effort, reach=STANDING_OUT * _GROWTH**power, by_cost=False) for power in range(-4, 12)]
+        free = self._with_costs(replace(effort, by_cost=False), halves[1][0])
+        efforts = [replace(free, reach=STANDING_OUT * _GROWTH**power) for power in range(-4, 12)]
         chosen = self._least(efforts, *halves) or efforts[-1]
-        effort = replace(chosen, exact_ms=exact_ms, by_cost=effort.by_cost)
-        index, told = self._with(effort), []
         names = [*((share, kind) for share, kind, _ in kinds), (1.0, "long seen lists")]
+        ann_ms: dict[float, float] = {}
+        exact_ms: dict[float, float] = {}
+        for (share, _), asked in zip(names, halves[1], strict=True):
+            times = single_times({"ann": self._with(chosen), "exact": self._index.exact}, asked, self._k)
+            mine, other = (round(float(np.median(one)), 4) for one in times.values())
+            ann_ms[share] = max(mine, ann_ms.get(share, 0))
+            exact_ms[share] = min(other, exact_ms.get(share, np.inf))
+        effort = replace(chosen, ann_ms=ann_ms, exact_ms=exact_ms, by_cost=effort.by_cost)
+        index, told = self._with(effort), []
         for (share, kind), asked in zip(names, halves[1], strict=True):
             one = measured(index, asked, self._k)
             told.append({"share": share, "kind": kind, **{name: one[name] for name in ("recall", "latency_ms")}})
@@ -175,19 +178,22 @@ class _Trial:
 
     def _least(self, efforts: list[Effort], choosing: list[Asked], held_out: list[Asked]) -> Effort | None:
         """The first of these, each more than the one before, that does on the choosing and then on the held-out queries."""
-        exact = self._index.exact
-        known = [asked.known(exact, self._k) for asked in choosing]
+        known = self._known(choosing)
 
         def suffices(effort: Effort) -> bool:
             found = [one.recalls(self._with(effort)) for one in known]
             return all(one.mean() - _ERRORS * one.std() / np.sqrt(len(one)) >= self._recall for one in found)
 
         rest = efforts[_first_that(suffices, efforts) :]
-        unseen = [asked.known(exact, self._k) for asked in held_out]
+        unseen = self._known(held_out)
         for effort in rest:
             if all(one.recalls(self._with(effort)).mean() >= self._recall for one in unseen):
                 return effort
         return None
+
+    def _known(self, asked: list[Asked]) -> list[Known]:
+        """For long lists and for short ones: one cluster may hold too few for the first, and most of what the second want."""
+        return [one.known(self._index.exact, k) for one in asked for k in {self._k, min(_SHORT, self._k)}]
 
     def _with(self, effort: Effort) -> AnnIndex:
         index = AnnIndex(self._index.item_vectors, self._index.clusters, effort)

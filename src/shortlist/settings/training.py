@@ -18,7 +18,8 @@ class IndexSettings(Table):
         description="exact: the answer of scoring every item; ann: the most promising clusters of items (docs/search.md)",
     )
     recall: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.99, description="ann: tuned until recall@k against exact search, measured on validation queries, reaches this"
+        0.99,
+        description="ann: tuned until recall@k and recall@10 against exact search, on validation queries, reach this",
     )
     k: Positive = Field(100, description="ann: length of the lists whose recall is measured")
     only_if_faster: bool = Field(
