@@ -141,12 +141,12 @@ def test_short_lists_are_as_good() -> None:
     """A cluster holds less than the 100 wanted, so that exact search answers; but it would fill a list of 10, and not well."""
     rng = np.random.default_rng(5)
     middles = rng.normal(size=(60, 48))
-    items, queries = (middles[rng.integers(0, 60, n)] + 0.6 * rng.normal(size=(n, 48)) for n in (6000, 300))
+    items, queries = (middles[rng.integers(0, 60, n)] + 0.6 * rng.normal(size=(n, 48)) for n in (6000, 150))
     items, queries = (
         (items / np.linalg.norm(items, axis=1, keepdims=True)).astype(np.float32),
         queries.astype(np.float32),
     )
-    made = tune(items, queries, Candidates(Ragged.empty(300)), recall=0.9, num_clusters=128, only_if_faster=False)
+    made = tune(items, queries, Candidates(Ragged.empty(150)), recall=0.9, num_clusters=128, only_if_faster=False)
     assert made.index is not None
     assert made.facts["recall@10"] >= 0.9
 

@@ -14,7 +14,7 @@ from shortlist.retrieval.ann import AnnIndex
 from shortlist.retrieval.base import Index, ScoredItems
 from shortlist.retrieval.filters import Candidates
 
-_TIMED = 64
+_TIMED, _BATCHES = 64, 3
 _MASKS = 8  # of each kind
 _TIE = 1e-5  # of a score: where two differ by less, either may stand at the end of a list
 
@@ -78,27 +78,35 @@ def recalls(found: Sequence[ScoredItems], truth: Sequence[ScoredItems]) -> NDArr
 
 
 def measured(index: AnnIndex, asked: Asked, k: int) -> dict[str, Any]:
-    """Recall, milliseconds of single queries and queries a second, with exact search in the same run."""
-    searches: dict[str, Index] = {"ann": index, "exact": index.exact}
+    """Recall of long and short lists, and milliseconds of single queries, with exact search in the same run."""
     known = asked.known(index.exact, k)
     short = Known(asked, min(10, k), [ScoredItems(one.item_idx[:10], one.score[:10]) for one in known.truth])
-    times = single_times(searches, asked, k)
-    batch = dict.fromkeys(searches, np.inf)
-    for _ in range(3):
-        for name, one in searches.items():
-            began = time.perf_counter()
-            one.search(asked.vectors, k, asked.candidates)
-            batch[name] = min(batch[name], time.perf_counter() - began)
+    times = single_times({"ann": index, "exact": index.exact}, asked, k)
     return {
         "recall": round(float(known.recalls(index).mean()), 5),
         f"recall@{short.k}": round(float(short.recalls(index).mean()), 5),
         "queries": len(asked),
-        "latency_ms": {
-            name: {"median": round(float(np.median(one)), 4), "p95": round(float(np.quantile(one, 0.95)), 4)}
-            for name, one in times.items()
-        },
-        "queries_per_second": {name: round(len(asked) / seconds, 1) for name, seconds in batch.items()},
+        "latency_ms": quantiles(times),
     }
+
+
+def quantiles(times: Mapping[str, NDArray[np.float64]]) -> dict[str, dict[str, float]]:
+    """Median and 95th percentile of each."""
+    return {
+        name: {"median": round(float(np.median(one)), 4), "p95": round(float(np.quantile(one, 0.95)), 4)}
+        for name, one in times.items()
+    }
+
+
+def rates(index: AnnIndex, asked: Asked, k: int) -> dict[str, float]:
+    """Queries a second, all asked at once, and the same of exact search."""
+    seconds: dict[str, float] = {"ann": np.inf, "exact": np.inf}
+    for _ in range(_BATCHES):
+        for name, one in (("ann", index), ("exact", index.exact)):
+            began = time.perf_counter()
+            one.search(asked.vectors, k, asked.candidates)
+            seconds[name] = min(seconds[name], time.perf_counter() - began)
+    return {name: round(len(asked) / one, 1) for name, one in seconds.items()}
 
 
 def single_times(searches: Mapping[str, Index], asked: Asked, k: int) -> dict[str, NDArray[np.float64]]:

@@ -16,7 +16,7 @@ from shortlist.retrieval.clusters import STANDING_OUT, Clusters
 from shortlist.retrieval.effort import Effort
 from shortlist.retrieval.exact import ExactIndex
 from shortlist.retrieval.filters import Candidates
-from shortlist.retrieval.measuring import Asked, Known, masks, measured, single_times
+from shortlist.retrieval.measuring import Asked, Known, masks, measured, quantiles, rates, single_times
 
 _QUERIES = 512  # to choose with, and as many to report on
 _FILTERED = 128  # of each half under each filter
@@ -88,7 +88,7 @@ def tune(
     if effort is None:
         return Tuned(None, facts, f"Index: exact search stays, for not even all clusters reach recall@{k} {recall}.")
     index = AnnIndex(items, clusters, effort)
-    facts |= measured(index, held_out, k)
+    facts |= {**measured(index, held_out, k), "queries_per_second": rates(index, held_out, k)}
     mine, exact = (facts["latency_ms"][name]["median"] for name in ("ann", "exact"))
     times = f"{mine:.2f} ms a query, exact search {exact:.2f} ms"
     if only_if_faster and mine >= exact:
@@ -147,16 +147,17 @@ class _Trial:
         names = [*((share, kind) for share, kind, _ in kinds), (1.0, "long seen lists")]
         ann_ms: dict[float, float] = {}
         exact_ms: dict[float, float] = {}
-        for (share, _), asked in zip(names, halves[1], strict=True):
+        told: list[dict[str, Any]] = []
+        for (share, kind), asked in zip(names, halves[1], strict=True):
             times = single_times({"ann": self._with(chosen), "exact": self._index.exact}, asked, self._k)
-            mine, other = (round(float(np.median(one)), 4) for one in times.values())
+            told.append({"share": share, "kind": kind, "latency_ms": quantiles(times)})
+            mine, other = (one["median"] for one in told[-1]["latency_ms"].values())
             ann_ms[share] = max(mine, ann_ms.get(share, 0))
             exact_ms[share] = min(other, exact_ms.get(share, np.inf))
         effort = replace(chosen, ann_ms=ann_ms, exact_ms=exact_ms, by_cost=effort.by_cost)
-        index, told = self._with(effort), []
-        for (share, kind), asked in zip(names, halves[1], strict=True):
-            one = measured(index, asked, self._k)
-            told.append({"share": share, "kind": kind, **{name: one[name] for name in ("recall", "latency_ms")}})
+        for one, known in zip(told, [asked.known(self._index.exact, self._k) for asked in halves[1]], strict=True):
+            one["recall"] = round(float(known.recalls(self._with(effort)).mean()), 5)
+            one["in_use"] = "ann" if effort.begins(one["share"]) else "exact"
         return effort, told
 
     def _long_seen(self, asked: Asked, effort: Effort) -> Asked:
