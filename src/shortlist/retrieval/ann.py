@@ -73,8 +73,10 @@ class AnnIndex:
 
     def _keys(self, queries: NDArray[np.float32], k: int, candidates: Candidates) -> Keys:
         """[B, k] of the best that were found, best first; ``NO_KEY`` where exact search is to answer."""
-        keys = np.full((len(queries), k), NO_KEY)
         excluded = candidates.exceptions.lengths
+        if candidates.bitmap is None and len(queries) <= _QUERIES and k + excluded.max(initial=0) <= self.effort.depth:
+            return self._first(queries, k, candidates.exceptions)
+        keys = np.full((len(queries), k), NO_KEY)
         for rows, bitmap, share in self._groups(k, candidates):
             rows = rows[np.argsort(excluded[rows], kind="stable")]  # who excludes much makes others fetch as much
             for start in range(0, len(rows), _QUERIES):
