@@ -28,9 +28,14 @@ SETTINGS = {
         "train_batch_size": 256,
     },
     "BPR": {},
+    "NeuMF": {  # mf_embedding_size comes below
+        "mlp_embedding_size": 128,
+        "mlp_hidden_size": [128, 64],
+        "train_neg_sample_args": {"distribution": "uniform", "sample_num": 4, "dynamic": False, "candidate_num": 0},
+    },
     "MultiVAE": {"train_neg_sample_args": None, "train_batch_size": 256},
 }
-WIDTH = {"SASRec": "hidden_size", "BPR": "embedding_size", "MultiVAE": "latent_dimension"}
+WIDTH = {"SASRec": "hidden_size", "BPR": "embedding_size", "NeuMF": "mf_embedding_size", "MultiVAE": "latent_dimension"}
 
 
 def main():

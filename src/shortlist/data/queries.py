@@ -38,6 +38,8 @@ class QueryBatch:
         features: columns of the user and of the moment, one row a query; not those that are computed.
         time: [Q] when each is asked, in milliseconds since 1970, NaN where unknown; None: of none it is known.
         last_time: [Q] likewise when the last item entered each history, liked or disliked; NaN where it is empty, too.
+        user_idx: [Q] whose queries they are, for models that know users by their id alone; -1: nobody known. None: of none
+            it is known.
     """
 
     liked: Ragged
@@ -45,6 +47,7 @@ class QueryBatch:
     features: FeatureTable = field(default_factory=dict)
     time: Times | None = None
     last_time: Times | None = None
+    user_idx: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.liked)
@@ -57,6 +60,7 @@ class QueryBatch:
             features=take_rows(self.features, rows),
             time=None if self.time is None else self.time[rows],
             last_time=None if self.last_time is None else self.last_time[rows],
+            user_idx=None if self.user_idx is None else self.user_idx[rows],
         )
 
     @property

@@ -159,6 +159,7 @@ def _holdout(dataset: Dataset, history: Mask, seen: Mask, targets: Mask, *, keep
         features=features,
         time=time if dataset.has_time else None,
         last_time=_last_times(log, history, users, time) if dataset.has_time else None,
+        user_idx=users.astype(np.int64),
     )
     return Holdout(
         queries=queries,

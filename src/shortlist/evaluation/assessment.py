@@ -16,10 +16,11 @@ from shortlist.data.splitting import Holdout
 from shortlist.evaluation.background import Background
 from shortlist.evaluation.evaluator import Evaluation, definitions, evaluate
 from shortlist.evaluation.metrics import METRICS
-from shortlist.evaluation.sampled import sampled_definitions, sampled_figures, sampled_ranks
+from shortlist.evaluation.ranked import RankedCandidates
+from shortlist.evaluation.sampled import sampled_definitions, sampled_figures, sampled_ranks, sampled_ranks_of
 from shortlist.evaluation.slices import sliced, slices
 from shortlist.evaluation.statistics import compare
-from shortlist.models.base import Retriever
+from shortlist.models.base import Ranker, Retriever
 
 _CURVE_KS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 700, 1000)
 _CURVE_METRICS = ("recall", "ndcg")
@@ -71,6 +72,8 @@ def assess(
     *,
     sampled: bool,
     seed: int = 0,
+    ranker: Ranker | None = None,
+    candidates: int = 0,
 ) -> Assessment:
     """Ask all models the same queries.
 
@@ -83,20 +86,29 @@ def assess(
         select_on: figure of comparisons and slices.
         sampled: whether figures among given negatives stand beside those over the whole corpus.
         seed: of the bootstrap.
+        ranker: orders what the model itself found: a further row, under its own name.
+        candidates: so many of what the model found.
 
     Raises:
-        EvaluationError: vectors that are not finite; or ``sampled`` without given negatives.
+        EvaluationError: vectors or scores that are not finite; or ``sampled`` without given negatives.
     """
     background = Background.of(dataset, train, holdout)
     evaluations = {name: evaluate(one, holdout, ks, background) for name, one in retrievers.items()}
+    if ranker is not None:
+        model, *others = evaluations
+        count = max(candidates, *ks)
+        ranked = RankedCandidates(retrievers[model], holdout, count).evaluation(ranker, ks, background)
+        evaluations = {model: evaluations[model], ranker.name: ranked, **{name: evaluations[name] for name in others}}
     models = {
         name: {figure: value.to_dict() for figure, value in one.figures(seed).items()}
         for name, one in evaluations.items()
     }
     definition = definitions(ks, background)
     if sampled:
-        for name, retriever in retrievers.items():
-            of_model = sampled_figures(sampled_ranks(retriever, holdout), ks, seed)
+        ranks = {name: sampled_ranks(retriever, holdout) for name, retriever in retrievers.items()}
+        ranks |= {} if ranker is None else {ranker.name: sampled_ranks_of(ranker, holdout)}
+        for name, of_name in ranks.items():
+            of_model = sampled_figures(of_name, ks, seed)
             models[name] |= {figure: value.to_dict() for figure, value in of_model.items()}
         definition |= sampled_definitions(holdout, ks)
     return Assessment(

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from shortlist.data.ragged import Ragged
+from shortlist.data.ragged import Ragged, slices
 from shortlist.data.splitting import Holdout
 from shortlist.errors import EvaluationError
 from shortlist.evaluation.metrics import DEFINITIONS, METRICS
 from shortlist.evaluation.statistics import Figure, figures
-from shortlist.models.base import Retriever
+from shortlist.models.base import Ranker, Retriever
 from shortlist.retrieval import dot
 
 PREFIX = "sampled_"
@@ -32,14 +32,8 @@ def sampled_ranks(retriever: Retriever, holdout: Holdout) -> Ragged:
     Raises:
         EvaluationError: no negatives are given.
     """
-    if holdout.negatives is None:
-        raise EvaluationError(
-            "There are no given negatives to rank the targets with. The sampled protocol needs [split] method = "
-            '"files" with negatives = FILE (columns user and item), or a data set that has them, such as ncf-ml-1m. '
-            "Full-corpus figures need none."
-        )
+    targets, negatives = holdout.targets, _given(holdout)
     vectors, items = retriever.encode_queries(holdout.queries), retriever.encode_items()
-    targets, negatives = holdout.targets, holdout.negatives
     ranks = np.empty(len(targets.values), dtype=np.int64)
     size = max(1, _SCORES_AT_ONCE // items.shape[0])
     for start in range(0, len(holdout), size):
@@ -53,6 +47,25 @@ def sampled_ranks(retriever: Retriever, holdout: Holdout) -> Ragged:
         ahead = (padded[mine.row_of_value] >= own[:, None]).sum(axis=1)
         ranks[targets.offsets[start] : targets.offsets[start] + len(own)] = ahead + _places(mine, own)
     return Ragged(ranks, targets.offsets)
+
+
+def sampled_ranks_of(ranker: Ranker, holdout: Holdout) -> Ragged:
+    """``sampled_ranks`` of a ranker, which scores the given items themselves.
+
+    Raises:
+        EvaluationError: no negatives are given.
+    """
+    targets, negatives = holdout.targets, _given(holdout)
+    both = negatives.concat_rows(targets)  # targets last: who keeps the order of the candidates gains nothing by it
+    scores = ranker.score(holdout.queries, both)
+    place = np.arange(len(both.values)) - both.offsets[both.row_of_value]
+    is_target = place >= negatives.lengths[both.row_of_value]
+    own, row = scores[is_target], targets.row_of_value
+    rival, offsets = scores[~is_target], negatives.offsets
+    # all pairs of a target and its query's negatives, one after the other
+    pairs = slices(np.arange(len(rival)), offsets[row], offsets[row + 1])
+    ahead = np.bincount(pairs.row_of_value, rival[pairs.values] >= own[pairs.row_of_value], minlength=len(own))
+    return Ragged(ahead.astype(np.int64) + _places(targets, own), targets.offsets)
 
 
 def sampled_figures(ranks: Ragged, ks: Sequence[int], seed: int = 0) -> dict[str, Figure]:
@@ -72,6 +85,16 @@ def sampled_definitions(holdout: Holdout, ks: Sequence[int]) -> dict[str, str]:
         for metric in METRICS
         for k in ks
     }
+
+
+def _given(holdout: Holdout) -> Ragged:
+    if holdout.negatives is None:
+        raise EvaluationError(
+            "There are no given negatives to rank the targets with. The sampled protocol needs [split] method = "
+            '"files" with negatives = FILE (columns user and item), or a data set that has them, such as ncf-ml-1m. '
+            "Full-corpus figures need none."
+        )
+    return holdout.negatives
 
 
 def _places(targets: Ragged, scores: np.ndarray) -> np.ndarray:

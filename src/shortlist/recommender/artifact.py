@@ -5,6 +5,7 @@
     users.parquet         ids and features; items.parquet: ids, titles, features; interactions.parquet: histories;
                           availability.parquet: from when until when items are recommended, where that is known
     retriever/            config.json, item_vectors.npy; a network also query_encoder.onnx and weights.safetensors
+    ranker/               config.json, weights.safetensors, where there is a ranker
     baselines/NAME/       the retrievers its report compares with
     index/                config.json: how nearest items are found, and what was measured; clusters.faiss, where it is not exactly
     pipeline.json         the stages a query passes, in order
@@ -41,8 +42,9 @@ from shortlist.recommender.model_card import model_card
 from shortlist.recommender.query import Query
 from shortlist.recommender.recommender import Recommender
 from shortlist.recommender.saved_index import load_index, save_index
+from shortlist.recommender.served_ranker import ServedRanker, load_ranker
 from shortlist.recommender.served_retriever import load_retriever
-from shortlist.settings import Settings
+from shortlist.settings import CANDIDATES, Settings
 
 FORMAT_VERSION = 1
 RANKS, PAGE, PIPELINE, MANIFEST = "ranks.parquet", "report.html", "pipeline.json", "manifest.json"
@@ -96,6 +98,9 @@ def _write(
     }
     for place, retriever in retrievers.items():
         shutil.copytree(retriever.folder, part / place)
+    ranker = recommender.funnel.ranker
+    if isinstance(ranker, ServedRanker):
+        shutil.copytree(ranker.folder, part / "ranker")
     save_index(recommender, part / "index")
     write_json(part / PIPELINE, pipeline(recommender))
     write_json(part / "training.json", dict(training or {}))
@@ -144,13 +149,17 @@ def load(folder: str | Path) -> Recommender:
         names: list[str] = [name for name in settings.evaluation.baselines if (path / "baselines" / name).is_dir()]
         baselines = {name: load_retriever(path / "baselines" / name, dataset.schema) for name in names}
         index = load_index(path / "index", retriever)
+        ranker = load_ranker(path / "ranker") if (path / "ranker").is_dir() else None
         report = None if manifest["report"] is None else Report.from_dict(manifest["report"])
         golden = json.loads((path / "golden.json").read_text(encoding="utf-8"))
     except (KeyError, ValueError, TypeError, OSError, pa.ArrowInvalid) as error:
         raise ArtifactError(
             f"The artifact {path} cannot be read ({type(error).__name__}: {error}). Train anew."
         ) from error
-    recommender = Recommender(dataset, retriever, settings, report, baselines, index=index)
+    candidates = CANDIDATES if settings.ranker is None else settings.ranker.candidates
+    recommender = Recommender(
+        dataset, retriever, settings, report, baselines, ranker=ranker, candidates=candidates, index=index
+    )
     _replay(recommender, golden, path)
     return recommender
 
@@ -185,6 +194,8 @@ def pipeline(recommender: Recommender) -> dict[str, Any]:
         {"stage": "encode", "retriever": "retriever"},
         {"stage": "retrieve", "index": "index"},
     ]
+    if recommender.funnel.ranker is not None:
+        stages.append({"stage": "rank", "ranker": "ranker", "candidates": recommender.funnel.candidates})
     stages += [{"stage": "rerank", **step.model_dump(mode="json")} for step in recommender.settings.rerank]
     return {"stages": [*stages, {"stage": "explain"}]}
 

@@ -75,6 +75,7 @@ class Asking:
             features=self._features(queries, users),
             time=times(queries),
             last_time=self._last_times(queries, users),
+            user_idx=users,
         )
 
     def _rows(self, queries: Sequence[Query], field: Literal["history", "disliked", "forget"]) -> Ragged:

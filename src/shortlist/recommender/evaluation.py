@@ -46,6 +46,8 @@ def evaluate(recommender: Recommender, protocol: str = "full") -> Report:
         settings.evaluation.select_on,
         sampled=protocol == "sampled",
         seed=settings.seed,
+        ranker=recommender.funnel.ranker,
+        candidates=recommender.funnel.candidates,
     )
     stages = evaluate_stages(recommender, parts.test, log)
     notes = [note for note in report.notes if note != WARNING] + [WARNING] * (protocol == "sampled")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +49,9 @@ class ModelCard:
             lines.append(Text(f"          from {data['first']} to {data['last']}"))
         for reason, count in data.get("dropped", {}).items():
             lines.append(Text(f"          dropped {count:,} rows: {reason}"))
-        for section in ("retriever", "training", "split"):
+        for section in ("retriever", "ranker", "training", "split"):
+            if self.settings.get(section) is None:
+                continue
             pairs = ", ".join(f"{key} = {value}" for key, value in self.settings[section].items() if value is not None)
             lines.append(Text(f"{section:<10}{pairs}"))
         for step in self.settings["rerank"]:
@@ -96,16 +98,21 @@ def _limits(recommender: Recommender) -> list[str]:
         limits.append("It learned nothing from dislikes: they only remove items ([data.feedback] disliked).")
     if not data.has_time:
         limits.append("The data has no time: the order of rows stood in for it.")
-    return [*limits, *_weak_spots(recommender.report)]
+    if settings.ranker is not None:
+        limits.append(
+            f"The ranker {settings.ranker.model} knows people by their id: who is new gets the retriever's order until it is "
+            "trained again."
+        )
+    return [*limits, *_weak_spots(recommender.report, () if settings.ranker is None else (settings.ranker.model,))]
 
 
-def _weak_spots(report: Report | None) -> list[str]:
+def _weak_spots(report: Report | None, own: Sequence[str]) -> list[str]:
     """Baselines that are better, and parts of the people and items where popularity is, as surely as the test can tell."""
     if report is None:
         return []
     found, figure = [], report.comparisons.get("figure")
     for name, one in report.comparisons.get("against", {}).items():
-        if one["high"] is not None and one["high"] < 0:
+        if name not in own and one["high"] is not None and one["high"] < 0:
             found.append(f"{name} is better: by {-one['difference']:.4f} {figure} on the same queries.")
     for part in report.slices:
         one = part["versus_popularity"]

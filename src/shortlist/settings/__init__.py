@@ -27,6 +27,7 @@ from shortlist.settings.models import (
     SourceSettings,
 )
 from shortlist.settings.networks import NetworkSettings, SoftmaxDNNSettings, TwoTowerSettings
+from shortlist.settings.rankers import NCFSettings, RankerSettings
 from shortlist.settings.reranking import (
     BoostSettings,
     CalibrationSettings,
@@ -67,11 +68,13 @@ __all__ = [
     "Kind",
     "MFSettings",
     "Meaning",
+    "NCFSettings",
     "NetworkSettings",
     "OneOf",
     "PopularitySettings",
     "Positive",
     "Range",
+    "RankerSettings",
     "RecentPopularitySettings",
     "RerankSettings",
     "RetrieverSettings",

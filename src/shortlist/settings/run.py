@@ -16,6 +16,7 @@ from shortlist.settings.data import DataSettings, FeatureSettings, FeaturesSetti
 from shortlist.settings.events import EventSettings
 from shortlist.settings.models import CANDIDATES, RetrieverSettings, SourceSettings
 from shortlist.settings.networks import TRANSFORMER_NETWORK, SoftmaxDNNSettings
+from shortlist.settings.rankers import RankerSettings
 from shortlist.settings.reranking import AnyStep, RerankSettings
 from shortlist.settings.table import Table
 from shortlist.settings.training import TRANSFORMER_TRAINING, EvaluationSettings, IndexSettings, TrainingSettings
@@ -34,6 +35,7 @@ class Settings(Table):
     split: SplitSettings = SplitSettings()
     retriever: RetrieverSettings = Field(SoftmaxDNNSettings(), discriminator="model")
     source: tuple[SourceSettings, ...] = ()
+    ranker: RankerSettings | None = None
     index: IndexSettings = IndexSettings()
     rerank: tuple[AnyStep, ...] = ()
     training: TrainingSettings = TrainingSettings()
@@ -243,5 +245,6 @@ def _allowed(location: Sequence[str], values: Mapping[str, Any]) -> list[str]:
         elif part.isdigit():  # one of several tables of a kind
             table = get_args(table)[0]
         else:
-            table = table.model_fields[part].annotation
+            annotation = table.model_fields[part].annotation
+            table = get_args(annotation)[0] if type(None) in get_args(annotation) else annotation
     return list(table.model_fields)

@@ -1,4 +1,4 @@
-"""What every retriever, index and re-ranker promises, as checks that raise ``AssertionError``."""
+"""What every retriever, ranker, index and re-ranker promises, as checks that raise ``AssertionError``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from shortlist.data.queries import QueryBatch
 from shortlist.data.ragged import Ragged
-from shortlist.models.base import Retriever
+from shortlist.models.base import Ranker, Retriever
 from shortlist.reranking import Reranker, Slate
 from shortlist.retrieval import Candidates, ScoredItems, Vectors, dot
 
@@ -84,6 +84,36 @@ def check_reranker(reranker: Reranker, slate: Slate, k: int, forbidden: NDArray[
 
 def _is_finite(vectors: Vectors) -> bool:
     return bool(np.isfinite(vectors if isinstance(vectors, np.ndarray) else vectors.data).all())
+
+
+def check_ranker(ranker: Ranker, queries: QueryBatch, num_items: int, tolerance: float = 1e-5) -> None:
+    """One finite score a candidate, the same alone as in company, for nobody known and for no candidates, too.
+
+    Args:
+        ranker: a fitted ranker.
+        queries: at least three, with different histories.
+        num_items: size of the corpus.
+        tolerance: of scores, relative to the largest.
+    """
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(1, min(num_items, 20), len(queries))
+    lengths[-1] = 0  # no candidates are an answer, too
+    candidates = Ragged.from_rows([rng.permutation(num_items)[:length] for length in lengths])
+    scores = ranker.score(queries, candidates)
+    assert scores.dtype == np.float32, "scores are float32"
+    assert scores.shape == candidates.values.shape, f"{len(candidates.values)} candidates, scores {scores.shape}"
+    assert np.isfinite(scores).all(), "scores are finite"
+    scale = tolerance * max(float(np.abs(scores).max()), 1.0)
+    for row in range(len(queries)):
+        one, own = np.array([row]), slice(candidates.offsets[row], candidates.offsets[row + 1])
+        alone = ranker.score(queries.take(one), candidates.take(one))
+        assert np.abs(alone - scores[own]).max(initial=0) <= scale, f"query {row} alone scores otherwise"
+    order = np.arange(len(queries))[::-1].copy()
+    turned = Ragged(ranker.score(queries.take(order), candidates.take(order)), candidates.take(order).offsets)
+    assert np.abs(turned.take(order).values - scores).max() <= scale, "the order of queries changes their scores"
+    nobody = replace(queries, liked=Ragged.empty(len(queries)), disliked=Ragged.empty(len(queries)), user_idx=None)
+    assert np.isfinite(ranker.score(nobody, candidates)).all(), "nobody known, without a history, is a query too"
+    assert (ranker.score(queries, candidates) == scores).all(), "the same question, the same answer"
 
 
 def check_index(

@@ -34,6 +34,7 @@ from shortlist.training.checkpoint import Checkpoint
 from shortlist.training.continuation import Start, start_from
 from shortlist.training.export import SELECTED, save_weights
 from shortlist.training.indexing import require_index_package, tuned_index
+from shortlist.training.rankers import FittedRanker, fit_ranker, for_selection
 from shortlist.training.retrievers import Fitted, fit_retriever, num_parameters, serve
 
 
@@ -86,6 +87,9 @@ def train(
     best_seed, best = next(iter(fitted.items()))
     seconds["fit"] = time.perf_counter() - started
     started = time.perf_counter()
+    ranker = _fit_ranker(dataset, parts, settings, best, console, checkpoints)
+    seconds |= {} if ranker is None else {"fit_ranker": time.perf_counter() - started}
+    started = time.perf_counter()
     baselines = fit_baselines(dataset, parts, settings, say)
     seconds["fit_baselines"] = time.perf_counter() - started
 
@@ -106,8 +110,12 @@ def train(
         served = {name: serve(one, dataset, Path(folder) / name) for name, one in models.items()}
         if best.selected_network is not None:
             save_weights(best.selected_network, served[model].folder / SELECTED)
+        ranking: dict[str, Any] = {}
+        if ranker is not None:
+            served_ranker = ranker.served(Path(folder) / "ranker")
+            ranking = {"ranker": served_ranker, "candidates": ranker.settings.candidates}
         started = time.perf_counter()
-        figures = measure(served)
+        figures = measure(served, **ranking)
         by_seed = {best_seed: figures.models[model]}
         for seed, one in list(fitted.items())[1:]:
             again = {model: serve(one.retriever, dataset, Path(folder) / f"{model}-{seed}")}
@@ -119,8 +127,10 @@ def train(
         if tuned.note:
             seconds["index"] = time.perf_counter() - started
             say(tuned.note)
-        recommender = Recommender(dataset, served[model], settings, None, others, index=tuned.index)
         more = [one for one in (tuned.note, "" if goes_on is None else goes_on.about()) if one]
+        selected = {} if ranker is None else {ranker.ranker.name: ranker.selected}
+        course = {**best.course, **({} if ranker is None else {"ranker": ranker.course})}
+        recommender = Recommender(dataset, served[model], settings, None, others, index=tuned.index, **ranking)
         recommender.report = Report(
             split=parts.description,
             num_queries=len(parts.test),
@@ -131,11 +141,13 @@ def train(
             seed=best_seed,
             data={**dataset.summary.to_dict(), "fingerprint": dataset.fingerprint[:16]},
             notes=notes(figures, settings, [*baselines.notes, *more]),
-            settings={name: one for name, one in {model: best.selected, **baselines.selected}.items() if one},
+            settings={
+                name: one for name, one in {model: best.selected, **selected, **baselines.selected}.items() if one
+            },
             comparisons=figures.comparisons,
             slices=figures.slices,
             curves=figures.curves,
-            training=best.course,
+            training=course,
             cost={
                 "parameters": {name: num_parameters(one) for name, one in models.items()},
                 "latency_ms": latency(recommender, parts.test),
@@ -148,7 +160,7 @@ def train(
                 learned_from(parts, refit=settings.training.refit),
             ),
         )
-        artifact.save(recommender, out, best.course, figures.per_target(dataset))
+        artifact.save(recommender, out, course, figures.per_target(dataset))
     _delete(checkpoints)
     return artifact.load(out)
 
@@ -170,6 +182,18 @@ def _fit_seeds(
         own = settings.model_copy(update={"seed": seed})
         fitted[seed] = fit_retriever(dataset, parts, own, console, checkpoints / f"seed-{seed}", start)
     return dict(sorted(fitted.items(), key=lambda one: -float(one[1].selected.get("validation", 0))))
+
+
+def _fit_ranker(
+    dataset: Dataset, parts: Split, settings: Settings, fitted: Fitted, console: Console | None, checkpoints: Path
+) -> FittedRanker | None:
+    """The model of ``[ranker]``, where there is one."""
+    if settings.ranker is None:
+        return None
+    if console is not None:
+        console.print(f"fitting the ranker {settings.ranker.model}")
+    retriever = for_selection(fitted.retriever, fitted.selected_network, dataset, parts, settings)
+    return fit_ranker(dataset, parts, settings, retriever, console, checkpoints / f"seed-{settings.seed}")
 
 
 def _seed_figures(by_seed: Mapping[int, Mapping[str, Mapping[str, float]]]) -> dict[str, Any]:
@@ -199,6 +223,13 @@ def notes(figures: Assessment, settings: Settings, more: list[str]) -> tuple[str
     """What a reader must know beside the figures: above all where the model loses."""
     comparisons, told = figures.comparisons, []
     for name, found in comparisons["against"].items():
+        if settings.ranker is not None and name == settings.ranker.model:
+            low, high = (f"{-found[end]:+.4f}" if found[end] is not None else "?" for end in ("high", "low"))
+            told.append(
+                f"The ranker {name} changes {comparisons['figure']} by {-found['difference']:+.4f} [{low}, {high}] against "
+                f"{comparisons['model']} alone."
+            )
+            continue
         if found["difference"] < 0:
             sure = 1 - found["probability"]
             told.append(

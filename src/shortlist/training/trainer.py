@@ -66,6 +66,7 @@ def fit(
     checkpoint: Checkpoint | None = None,
     goes_on: bool = False,
     stop_after: int | None = None,
+    optimizer: torch.optim.Optimizer | None = None,
 ) -> TrainingRun:
     """Train until the validation figure stops getting better; leave the best weights in the model.
 
@@ -83,11 +84,12 @@ def fit(
         checkpoint: where to keep the state after each epoch, and to resume from.
         goes_on: the model has weights worth keeping: they are validated first, and kept if no epoch is better.
         stop_after: end after this many epochs, with the learning rate as it is then on the way to ``settings.epochs``.
+        optimizer: of the model's parameters; None: AdamW as in ``settings``.
 
     Raises:
         TrainingError: the loss is not finite; names the epoch and the batch.
     """
-    optimizer = optimizer_of(model, settings)
+    optimizer = optimizer_of(model, settings) if optimizer is None else optimizer
     average = WeightAverage(model, settings.average)
     run, best = TrainingRun(), _copy_of(model)
     last = settings.epochs if stop_after is None else stop_after

@@ -1,0 +1,116 @@
+"""Settings → a fitted ranker, selected on validation among the candidates its retriever finds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from shortlist.data.dataset import Dataset
+from shortlist.data.splitting import Split
+from shortlist.evaluation.ranked import RankedCandidates
+from shortlist.models.base import Retriever
+from shortlist.models.ncf import NCF
+from shortlist.models.network import NetworkRetriever
+from shortlist.recommender.served_ranker import ServedRanker, load_ranker, save_ncf
+from shortlist.settings import NetworkSettings, RankerSettings, Settings
+from shortlist.training.baselines import fit_closed_form
+from shortlist.training.checkpoint import Checkpoint
+from shortlist.training.ncf_training import fit_ncf
+
+
+@dataclass(frozen=True)
+class FittedRanker:
+    """A ranker and how it came to be."""
+
+    ranker: NCF
+    settings: RankerSettings
+    selected: dict[str, Any] = field(default_factory=dict)
+    course: dict[str, Any] = field(default_factory=dict)
+
+    def served(self, folder: Path) -> ServedRanker:
+        """Write it in its served form and load it back: what is evaluated is what is served."""
+        save_ncf(self.ranker, folder, {"settings": self.settings.model_dump(mode="json")})
+        return load_ranker(folder)
+
+
+def fit_ranker(
+    dataset: Dataset,
+    split: Split,
+    settings: Settings,
+    retriever: Retriever,
+    console: Console | None = None,
+    checkpoint_folder: Path | None = None,
+) -> FittedRanker:
+    """Fit the model of ``[ranker]``: select its epochs on validation, then (``refit``) fit on both parts.
+
+    Its validation figure is that of the whole path: the retriever's candidates in the ranker's order.
+
+    Args:
+        retriever: fitted on the training part alone, so that it has not seen what it is asked for (``for_selection``).
+    """
+    chosen = settings.ranker
+    assert chosen is not None
+    select_on = settings.evaluation.select_on
+    candidates = RankedCandidates(retriever, split.valid, chosen.candidates)
+
+    def checkpoint(part: str) -> Any:
+        if checkpoint_folder is None:
+            return lambda _: None
+        known = _fingerprint(settings, split, part)
+        return lambda stage: Checkpoint(checkpoint_folder / f"ranker-{part}-{stage}", known)
+
+    shared: dict[str, Any] = {
+        "seed": settings.seed,
+        "device": settings.training.device,
+        "figure": select_on,
+        "console": console,
+    }
+    ranker, runs = fit_ncf(
+        split.train,
+        dataset.num_items,
+        chosen,
+        lambda one: candidates.figure(one, select_on),
+        checkpoints=checkpoint("selection"),
+        **shared,
+    )
+    epochs = {stage: run.best_epoch for stage, run in runs.items()}
+    course: dict[str, Any] = {"selection": {stage: run.to_dict() for stage, run in runs.items()}}
+    interrupted = any(run.ended_by == "interrupt" for run in runs.values())
+    if settings.training.refit and not interrupted:
+        if console is not None:
+            told = ", ".join(f"{stage} {number} epochs" for stage, number in epochs.items())
+            console.print(f"fitting the ranker anew on training and validation part: {told}")
+        ranker, again = fit_ncf(
+            split.train_and_valid,
+            dataset.num_items,
+            chosen,
+            None,
+            checkpoints=checkpoint("refit"),
+            epochs=epochs,
+            **shared,
+        )
+        course["refit"] = {stage: run.to_dict() for stage, run in again.items()}
+    found = {"epochs": epochs[chosen.model], "validation": runs[chosen.model].best_validation}
+    return FittedRanker(ranker, chosen, found, course)
+
+
+def for_selection(
+    fitted: Retriever, selected: NetworkRetriever | None, dataset: Dataset, split: Split, settings: Settings
+) -> Retriever:
+    """The retriever fitted on the training part alone: a network as it was selected, or a closed form computed anew."""
+    if selected is not None:
+        return selected
+    if isinstance(settings.retriever, NetworkSettings) or not settings.training.refit:
+        return fitted
+    return fit_closed_form(settings.retriever, split.train, dataset, settings)
+
+
+def _fingerprint(settings: Settings, split: Split, part: str) -> str:
+    values = {**settings.to_dict(), "split": split.description["fingerprint"], "part": part}
+    values["evaluation"] = settings.evaluation.select_on
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
