@@ -50,6 +50,7 @@ def main() -> None:
     parser.add_argument("--added", type=int, default=10_000)
     parser.add_argument("--base", nargs="+", default=["exact", "ann"], choices=["exact", "ann"])
     parser.add_argument("--threads", type=int, default=1, help="that ask queries")
+    parser.add_argument("--seconds", type=float, default=10, help="of phases in which nothing is written")
     arguments = parser.parse_args()
     vectors, queries = corpus("resampled", arguments.items + arguments.added)
     items, new = vectors[: arguments.items], vectors[arguments.items :]
@@ -58,13 +59,14 @@ def main() -> None:
     for kind in arguments.base:
         base: ExactIndex | AnnIndex | None = ExactIndex(items)
         if kind == "ann":
-            base = tune(items, queries[-1024:], Candidates(Ragged.empty(1024)), recall=0.99, only_if_faster=False).index
+            asked = Candidates(seen).take(np.arange(len(queries) - 1024, len(queries)))
+            base = tune(items, queries[-1024:], asked, recall=0.99, only_if_faster=False).index
         assert base is not None
-        measure(kind, base, new, queries[:1024], seen, arguments.threads)
+        measure(kind, base, new, queries[:1024], seen, arguments)
 
 
 def measure(
-    kind: str, base: ExactIndex | AnnIndex, new: Vectors, queries: Vectors, seen: Ragged, num_threads: int
+    kind: str, base: ExactIndex | AnnIndex, new: Vectors, queries: Vectors, seen: Ragged, arguments: argparse.Namespace
 ) -> None:
     """All phases, and a table."""
     live = LiveIndex(base, compact_at=1 << 40)
@@ -77,7 +79,7 @@ def measure(
         record, stop = Record(), threading.Event()
         threads = [
             threading.Thread(target=ask, args=(live, queries, seen, record, stop, first))
-            for first in range(num_threads)
+            for first in range(arguments.threads)
         ]
         began = time.perf_counter()
         for one in threads:
@@ -103,15 +105,15 @@ def measure(
                 assert item in everywhere.item_idx or everywhere.score[-1] >= vector @ vector * (1 - 1e-5)
                 waits.append(time.perf_counter() - began)
 
-    phase("alone", lambda: time.sleep(10))
+    phase("alone", lambda: time.sleep(arguments.seconds))
     phase("while items are added", add_all)
     added = len(live)
-    phase("10,000 beside the base", lambda: time.sleep(10))
+    phase("10,000 beside the base", lambda: time.sleep(arguments.seconds))
     removed = np.arange(len(base), len(live), 10)
     phase("while some are removed", lambda: [remove(live, item) for item in removed.tolist()])
     phase("while all is compacted", lambda: live.compact().result())
-    phase("after compaction", lambda: time.sleep(10))
-    table = Table(title=f"{kind} base of {len(base):,}, {num_threads} asking thread(s), {machine()}")
+    phase("after compaction", lambda: time.sleep(arguments.seconds))
+    table = Table(title=f"{kind} base of {len(base):,}, {arguments.threads} asking thread(s), {machine()}")
     for column in ("queries", "seconds", "number", "p50 ms", "p99 ms", "largest", "failed", "wrong"):
         table.add_column(column, justify="right")
     for name, (record, seconds) in phases.items():
