@@ -113,7 +113,7 @@ def test_serving_needs_no_torch(demo_folder: Path, tmp_path: Path) -> None:
 import sys
 class Absent:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {"torch", "numba", "llvmlite", "onnx", "onnxscript", "optuna"}:
+        if name.split(".")[0] in {"torch", "numba", "llvmlite", "onnx", "onnxscript", "optuna", "faiss"}:
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Absent())
 import shortlist
