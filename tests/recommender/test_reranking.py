@@ -296,3 +296,12 @@ def test_what_does_not_fit_is_said_before_anything_is_trained(tmp_path: Path) ->
     ):
         train(settings, tmp_path / "a")
     assert not any(tmp_path.iterdir())
+
+
+def test_the_largest_number_of_candidates_counts(films: Dataset, served: ServedRetriever) -> None:
+    def candidates(*steps: dict[str, Any]) -> int:
+        return Recommender(films, served, settings_with(*steps), candidates=15).funnel.candidates
+
+    assert candidates({"step": "popularity"}) == 15
+    assert candidates({"step": "popularity", "candidates": 30}, {"step": "diversity", "candidates": 20}) == 30
+    assert candidates({"step": "popularity", "candidates": 3}) == 15

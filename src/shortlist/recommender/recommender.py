@@ -91,7 +91,7 @@ class Recommender:
         candidates, steps = self._candidates, self.settings.rerank
         if rerankers is None:
             rerankers = rerankers_of(steps, self.dataset, lambda: self.similarity_vectors)
-            candidates = max(candidates, *(step.candidates for step in steps), 0)
+            candidates = max(candidates, *(step.candidates or 0 for step in steps), 0)
         return Funnel(self.retriever, self.index, ranker, rerankers, candidates, sources)
 
     def _sources(self) -> list[Source]:

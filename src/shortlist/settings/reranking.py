@@ -37,8 +37,10 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 class RerankStep(Table):
     """What all steps have in common."""
 
-    candidates: Positive = Field(
-        200, description="items the retriever gives at least, to choose from; of several steps the largest counts"
+    candidates: Positive | None = Field(
+        None,
+        description="items retrieval gives at least, to choose from; of several steps the largest counts; default: as many as "
+        "[ranker] ranks, or 200",
     )
 
 
