@@ -285,3 +285,15 @@ def test_without_optuna_the_message_names_the_extra(monkeypatch: pytest.MonkeyPa
     monkeypatch.delitem(sys.modules, "shortlist.training.tuning")
     with pytest.raises(TrainingError, match=r"not installed: optuna\. .*pip install 'shortlist\[tune\]'"):
         importlib.import_module("shortlist.training.tuning")
+
+
+def test_re_ranking_steps_come_back_from_a_file() -> None:
+    """TOML has no None, and steps stand in a list."""
+    import tomllib
+
+    import tomli_w
+
+    from shortlist.training.tuning_study import _without_none
+
+    settings = Settings.from_dict({"rerank": [{"step": "diversity"}, {"step": "rules", "block": [3, "x"]}]})
+    assert Settings.from_dict(tomllib.loads(tomli_w.dumps(_without_none(settings.to_dict())))) == settings

@@ -203,6 +203,7 @@ class _TellingProgress(Progress):
 
 def _fingerprint(settings: Settings, split: Split, part: str, start: Start | None) -> str:
     values = {**settings.to_dict(), "split": split.description["fingerprint"], "part": part}
+    del values["rerank"]  # has no part in training
     values |= {} if start is None else {"from": start.fingerprint}
     values["evaluation"] = settings.evaluation.select_on  # how the figures are reported changes no weights
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

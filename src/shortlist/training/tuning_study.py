@@ -175,10 +175,8 @@ def _replace(file: Path, text: str) -> None:
     os.replace(part, file)
 
 
-def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
+def _without_none(values: Any) -> Any:
     """TOML has no None; leaving a key out means its default, which is None wherever None is allowed."""
-    return {
-        key: _without_none(value) if isinstance(value, Mapping) else value
-        for key, value in values.items()
-        if value is not None
-    }
+    if isinstance(values, Mapping):
+        return {key: _without_none(value) for key, value in values.items() if value is not None}
+    return [_without_none(value) for value in values] if isinstance(values, list) else values
