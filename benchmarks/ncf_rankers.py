@@ -51,11 +51,11 @@ ROWS: Mapping[str, Mapping[str, Any]] = {
     "logistic": {"model": "gmf", "embedding_dim": 192, "epochs": 12},
     "dot": {},
 }
-LABELS = {"logistic": "dot product, logistic loss, d 192", "dot": "dot product, softmax, d 512"}
+LABELS = {"logistic": "dot product, logistic loss, d 192", "dot": "dot product, softmax, d 192"}
 DOT: Mapping[str, Any] = {
     "retriever": {
         "model": "two_tower",
-        "embedding_dim": 512,
+        "embedding_dim": 192,
         "item_hidden_dims": (),
         "history": "none",
         "target": "multi_hot",
@@ -149,7 +149,8 @@ def fit_row(
     epochs: Mapping[str, int] | None = None,
 ) -> Fit:
     """Fit, with figures on ``watched`` after every epoch; they select the epoch only where ``epochs`` do not say it."""
-    started, course, stage = time.perf_counter(), [], [""]
+    started, stage = time.perf_counter(), [""]
+    course: list[Figures] = []
 
     def watch(model: Any) -> float:
         is_ncf = isinstance(model, NCF)

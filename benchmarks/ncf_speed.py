@@ -146,11 +146,12 @@ def ours(dataset: str, batches: int) -> dict[str, float]:
 
 def floor(network: NCFNetwork, step: list[Any], positives: int) -> float:
     """Seconds of an epoch's matrix products alone, on the threads there are."""
-    width, tower = network.mlp_users.shape[1], list(network.tower)
-    per_sample = sum(layer.weight.numel() for layer in tower[1:])  # type: ignore[union-attr, operator]
+    width = network.mlp_users.shape[1]
+    first, *above = [one for name, one in network.named_parameters() if name.startswith("tower") and one.ndim == 2]
+    per_sample = sum(one.numel() for one in above)
     in_step = sum(piece.item_idx.size for piece in step)
     rows = sum(len(np.unique(piece.user_idx)) + len(np.unique(piece.item_idx)) for piece in step)
-    products = in_step * per_sample + rows * width * tower[0].weight.shape[0]  # type: ignore[union-attr, index, operator]
+    products = in_step * per_sample + rows * width * len(first)
     a, b, out = torch.randn(2048, width), torch.randn(width, width // 2), torch.empty(2048, width // 2)
     best = np.inf
     for _ in range(50):
