@@ -2,76 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import threading
-import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
-import uvicorn
-
-from shortlist.events import EventStore
 from shortlist.recommender import Recommender
-from shortlist.service.app import create_app
+from tests.path.pages import By, Keys, errors, in_browser, listed, shot, wait
 
-selenium = pytest.importorskip("selenium", reason="selenium is not installed")
-from selenium import webdriver  # noqa: E402
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
-from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver on the PATH"),
-]
-
-
-@pytest.fixture(scope="module")
-def address(demo: Recommender, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    store = EventStore(f"{tmp_path_factory.mktemp('events')}/events.db")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(create_app(demo, store), port=port, log_level="warning"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join()
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM or ""
-    arguments = ["--headless=new", "--disable-gpu", "--disable-quic", "--no-first-run", "--window-size=1280,900"]
-    arguments += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    arguments += [f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"]
-    arguments += ["--no-sandbox"] if os.geteuid() == 0 else []
-    for argument in arguments:
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER))
-    yield driver
-    driver.quit()
-
-
-def wait(browser: Any, condition: Any, what: str) -> Any:
-    return WebDriverWait(browser, 15).until(lambda _: condition(), f"waited for {what}")
-
-
-def listed(browser: Any) -> list[str]:
-    rows = browser.find_elements(By.CSS_SELECTOR, "ol#recommendations[aria-busy=false] > li[data-item-id]")
-    rows = rows or browser.find_elements(By.CSS_SELECTOR, "ol#recommendations:not([aria-busy=true]) > li[data-item-id]")
-    return [row.get_attribute("data-item-id") for row in rows]
+pytestmark = in_browser
 
 
 def like(browser: Any, words: str, item_id: int) -> None:
@@ -82,17 +18,6 @@ def like(browser: Any, words: str, item_id: int) -> None:
     wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, button), f"{words} among the results")
     browser.find_element(By.CSS_SELECTOR, button).click()
     wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, f"#taste li[data-item-id='{item_id}']"), "the taste")
-
-
-def shot(browser: Any, name: str) -> None:
-    """Keep a screenshot where SHORTLIST_SCREENSHOTS names a folder."""
-    if folder := os.environ.get("SHORTLIST_SCREENSHOTS"):
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        browser.save_screenshot(str(Path(folder) / f"{name}.png"))
-
-
-def errors(browser: Any) -> list[str]:
-    return [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
 
 
 def test_three_likes_change_the_list(browser: Any, address: str, demo: Recommender) -> None:

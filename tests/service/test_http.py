@@ -80,7 +80,7 @@ def test_items_and_users_to_start_with(client: TestClient) -> None:
     items = client.get("/v1/items?limit=24").json()["items"]
     assert len(items) == 24
     assert [item["popularity"] for item in items] == sorted((item["popularity"] for item in items), reverse=True)
-    assert client.get("/v1/items", params={"search": "zzzz qqq"}).json() == {"items": []}
+    assert client.get("/v1/items", params={"search": "zzzz qqq"}).json() == {"items": [], "total": 0}
     users = client.get("/v1/users?search=12&limit=3").json()["users"]
     assert users[0] == {"user_id": 12, "history_length": users[0]["history_length"]}
     assert all(str(user["user_id"]).startswith("12") for user in users)

@@ -91,6 +91,10 @@ class LiveRecommender:
         user_id = None if query.user_id is None else self.recommender.dataset.users.typed(query.user_id)
         return replace(answer, user_id=user_id, stages={**stages, **answer.stages})
 
+    def with_events(self, query: Query) -> Query:
+        """A query as ``recommend`` asks it: with what is known of its user now."""
+        return self._with_events(query, self.known(query.user_id))
+
     def known(self, user_id: OutsideId | None) -> Known:
         """What is known of a user now; never raises for want of the store."""
         if user_id is None:

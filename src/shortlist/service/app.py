@@ -15,7 +15,15 @@ from shortlist.errors import QueryError
 from shortlist.events import EventStore
 from shortlist.recommender import Recommender
 from shortlist.recommender.artifact import PAGE
-from shortlist.service import catalogue_routes, event_routes, operation_routes, problems, recommendation_routes
+from shortlist.service import (
+    catalogue_routes,
+    event_routes,
+    item_routes,
+    map_routes,
+    operation_routes,
+    problems,
+    recommendation_routes,
+)
 from shortlist.service.middleware import Edge
 from shortlist.service.peers import Peers
 from shortlist.service.serving import Serving
@@ -54,7 +62,7 @@ def create_app(
     )
     app.add_middleware(Edge, metrics=serving.metrics, access_log=access_log)
     problems.install(app)
-    for routes in (recommendation_routes, event_routes, catalogue_routes, operation_routes):
+    for routes in (recommendation_routes, event_routes, catalogue_routes, item_routes, map_routes, operation_routes):
         app.include_router(routes.router(serving))
 
     @app.get("/report", include_in_schema=False)

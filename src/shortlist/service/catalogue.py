@@ -1,12 +1,10 @@
-"""Items and users as people look for them: by words in the title, by the beginning of an id."""
+"""Users as people look for them: by the beginning of an id."""
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from shortlist.data.vocabulary import OutsideId, Vocabulary
 from shortlist.recommender import Recommender
@@ -14,38 +12,11 @@ from shortlist.recommender.live import Known
 
 
 class Catalogue:
-    """Search over one recommender's items and users.
-
-    A title matches when it holds every word of the search, whatever the case and the accents; where a word begins
-    counts more, then popularity. It scans all titles: fine for some hundred thousand.
-    """
+    """Search over one recommender's users."""
 
     def __init__(self, recommender: Recommender) -> None:
         self.recommender = recommender
-        dataset = recommender.dataset
-        self.popularity = np.bincount(
-            dataset.interactions.item_idx[dataset.interactions.liked], minlength=dataset.num_items
-        )
-        titles = dataset.display.column("title").to_pylist() if "title" in dataset.display.column_names else []
-        ids = dataset.items.ids.to_pylist()
-        self._texts = [f" {_plain(str(t))} {i}" for t, i in zip(titles or ids, ids, strict=True)]
-        self._by_popularity = np.argsort(-self.popularity, kind="stable")
-        self._user_texts = [str(one) for one in dataset.users.ids.to_pylist()]
-
-    def items(self, search: str, limit: int) -> list[dict[str, Any]]:
-        """The best matches, or the most popular items where nothing is searched."""
-        words = _plain(search).split()
-        found = self._by_popularity[:limit] if not words else self._matches(words, limit)
-        ids, shown = self.recommender.dataset.items.ids_of(found), self.recommender.display(found)
-        return [{"item_id": ids[n], **shown[n], "popularity": int(self.popularity[row])} for n, row in enumerate(found)]
-
-    def _matches(self, words: list[str], limit: int) -> NDArray[np.int64]:
-        hits: list[tuple[int, int, int]] = []
-        for row in self._by_popularity.tolist():
-            text = self._texts[row]
-            if all(word in text for word in words):
-                hits.append((-sum(f" {word}" in text for word in words), len(hits), row))
-        return np.array([row for _, _, row in sorted(hits)[:limit]], dtype=np.int64)
+        self._user_texts = [str(one) for one in recommender.dataset.users.ids.to_pylist()]
 
     def users(self, search: str, limit: int) -> list[dict[str, Any]]:
         """Users whose id begins with the search; the most active where nothing is searched."""
@@ -103,8 +74,3 @@ class Catalogue:
             value = {} if one.value is None else {"value": one.value}
             history.append({**named, **said, "timestamp": one.timestamp // 1000, **value})
         return history
-
-
-def _plain(text: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(c if c.isalnum() else " " for c in decomposed if not unicodedata.combining(c))

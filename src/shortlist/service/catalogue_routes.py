@@ -1,4 +1,4 @@
-"""Items and users, as people look for them."""
+"""Users as people look for them, items of the same kind, and the report."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def router(serving: Serving) -> APIRouter:
     """The routes."""
     routes = APIRouter()
 
-    @routes.get("/v1/items/{item_id}/similar", response_model=schemas.SimilarResponse, responses=ERRORS)
+    @routes.get("/v1/items/{item_id:path}/similar", response_model=schemas.SimilarResponse, responses=ERRORS)
     def similar(item_id: str, k: K = 10) -> Response:
         """Items of the same kind."""
         recommender = serving.now.recommender
@@ -30,17 +30,12 @@ def router(serving: Serving) -> APIRouter:
         item = {"item_id": items.id(int(row[0])), **recommender.display(row)[0]}
         return reply({"item": item, "items": [one.to_dict() for one in found]})
 
-    @routes.get("/v1/items", response_model=schemas.ItemsResponse, responses=ERRORS)
-    def items(search: Search = "", limit: Limit = 20) -> Response:
-        """Items by words of their title; the most popular where nothing is searched."""
-        return reply({"items": serving.now.catalogue.items(search, limit)})
-
     @routes.get("/v1/users", response_model=schemas.UsersResponse, responses=ERRORS)
     def users(search: Search = "", limit: Limit = 20) -> Response:
         """Users of the artifact by the beginning of their id; the most active where nothing is searched."""
         return reply({"users": serving.now.catalogue.users(search, limit)})
 
-    @routes.get("/v1/users/{user_id}", response_model=schemas.UserResponse, responses=ERRORS)
+    @routes.get("/v1/users/{user_id:path}", response_model=schemas.UserResponse, responses=ERRORS)
     def user(user_id: str) -> Response:
         """A user's features, and history with live events, oldest first."""
         now = serving.now

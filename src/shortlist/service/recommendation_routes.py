@@ -33,7 +33,7 @@ def router(serving: Serving) -> APIRouter:
         serving.metrics.answered(found, cold=live.is_cold(query, found))
         return reply(found.to_dict())
 
-    @routes.get("/v1/recommendations/{user_id}", response_model=schemas.RecommendationResponse, responses=ERRORS)
+    @routes.get("/v1/recommendations/{user_id:path}", response_model=schemas.RecommendationResponse, responses=ERRORS)
     def recommend_to_user(
         user_id: str,
         k: K = 10,

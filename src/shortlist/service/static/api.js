@@ -23,7 +23,7 @@ async function problemOf(response) {
   return new ApiError(detailText(problem?.detail) || title, { status: response.status, title });
 }
 
-async function request(path, { signal, body } = {}) {
+async function request(path, { signal, body, bytes = false } = {}) {
   const options = { signal, headers: { accept: "application/json" } };
   if (body !== undefined) {
     options.method = "POST";
@@ -38,21 +38,31 @@ async function request(path, { signal, body } = {}) {
     throw new ApiError("The service cannot be reached. Is it still running?", { title: "No connection" });
   }
   if (!response.ok) throw await problemOf(response);
-  return response.json().catch((error) => {
+  return (bytes ? response.arrayBuffer() : response.json()).catch((error) => {
     if (error.name === "AbortError") throw error;
-    throw new ApiError("The service gave an answer that is not JSON.", { status: response.status });
+    throw new ApiError("The service gave an answer that cannot be read.", { status: response.status });
   });
 }
 
 const segment = (id) => encodeURIComponent(String(id));
 
 function query(parameters) {
-  const given = Object.entries(parameters).filter(([, value]) => value !== undefined && value !== "");
+  const each = Object.entries(parameters).flatMap(([name, value]) => [value].flat().map((one) => [name, one]));
+  const given = each.filter(([, value]) => value !== undefined && value !== "");
   return given.length ? `?${new URLSearchParams(given)}` : "";
 }
 
 export const searchItems = (search, limit, signal) =>
   request(`/v1/items${query({ search, limit })}`, { signal });
+
+/** asked: {search, tag, sort, limit, offset}, all optional. */
+export const browseItems = (asked, signal) => request(`/v1/items${query(asked)}`, { signal });
+
+export const getTags = (limit, signal) => request(`/v1/tags${query({ limit })}`, { signal });
+
+export const getItem = (itemId, signal) => request(`/v1/items/${segment(itemId)}`, { signal });
+
+export const getAudience = (itemId, k, signal) => request(`/v1/items/${segment(itemId)}/audience${query({ k })}`, { signal });
 
 export const similarItems = (itemId, k, signal) =>
   request(`/v1/items/${segment(itemId)}/similar${query({ k })}`, { signal });
@@ -72,6 +82,15 @@ export const sendEvent = (userId, itemId, event, signal) =>
 export const recommendForTaste = (body, signal) => request("/v1/recommendations", { signal, body });
 
 export const getReport = (signal) => request("/v1/report", { signal });
+
+export const getMap = (signal) => request("/v1/map", { signal });
+
+export const getMapPoints = (signal) => request("/v1/map/points", { signal, bytes: true });
+
+/** which: {places: "1,2"} or {id: [ids]}. */
+export const getMapItems = (which, signal) => request(`/v1/map/items${query(which)}`, { signal });
+
+export const landOnMap = (body, signal) => request("/v1/map/query", { signal, body });
 
 const IDLE = { data: null, error: null, loading: false };
 

@@ -5,6 +5,8 @@ import {
 import { Icon, Page } from "/static/components.js";
 import { Discover } from "/static/discover.js";
 import { ItemDrawer } from "/static/item.js";
+import { Items } from "/static/items.js";
+import { MapView } from "/static/map.js";
 import { Report } from "/static/report.js";
 import { useTaste, useTheme } from "/static/store.js";
 import { titleOf } from "/static/text.js";
@@ -12,18 +14,24 @@ import { Users } from "/static/users.js";
 
 const TABS = [
   ["discover", "Discover"],
+  ["items", "Items"],
+  ["map", "Map"],
   ["users", "Users"],
   ["report", "Report"],
 ];
 
-/** "#/users/12" -> {view: "users", id: "12"}; anything unknown is Discover. */
+/**
+ * "#/users/12" -> {view: "users", id: "12"}, "#/map/user/12" -> {view: "map",
+ * kind: "user", id: "12"}; anything unknown is Discover.
+ */
 function parseHash(hash) {
-  const [, view, id] = hash.split("/");
+  const [, view, ...rest] = hash.split("/");
   if (!TABS.some(([name]) => name === view)) return { view: "discover", id: null };
+  const kind = view === "map" ? rest.shift() : undefined;
   try {
-    return { view, id: id ? decodeURIComponent(id) : null };
+    return { view, kind, id: rest[0] ? decodeURIComponent(rest[0]) : null };
   } catch {
-    return { view, id: null }; // a broken % escape
+    return { view, kind, id: null }; // a broken % escape
   }
 }
 
@@ -93,6 +101,8 @@ function App() {
     <${Header} view=${route.view} liked=${taste.liked.length} onSkip=${skip} />
     <main id="main" ref=${main} tabindex="-1">
       ${route.view === "discover" && html`<${Discover} key="discover" />`}
+      ${route.view === "items" && html`<${Items} key="items" itemId=${route.id} />`}
+      ${route.view === "map" && html`<${MapView} key="map" target=${route} />`}
       ${route.view === "users" && html`<${Users} key="users" userId=${route.id} />`}
       ${route.view === "report" && html`<${Report} key="report" />`}
     </main>

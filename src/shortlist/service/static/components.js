@@ -23,6 +23,10 @@ const ICONS = {
   search: html`<circle cx="10.5" cy="10.5" r="6.5" /><path d="M15.5 15.5L21 21" />`,
   sun: html`<circle cx="12" cy="12" r="4" /><path d="M12 2.5v2M12 19.5v2M2.5 12h2M19.5 12h2M5.3 5.3l1.4 1.4M17.3 17.3l1.4 1.4M5.3 18.7l1.4-1.4M17.3 6.7l1.4-1.4" />`,
   moon: html`<path d="M20 14.2A8.2 8.2 0 0 1 9.8 4a8.2 8.2 0 1 0 10.2 10.2z" />`,
+  plus: html`<path d="M12 5v14M5 12h14" />`,
+  minus: html`<path d="M5 12h14" />`,
+  whole: html`<path d="M4.5 9.5v-5h5M14.5 4.5h5v5M19.5 14.5v5h-5M9.5 19.5h-5v-5" />`,
+  map: html`<path d="M9 4.5L3.5 6.5v13L9 17.5l6 2 5.5-2v-13L15 6.5zM9 4.5v13M15 6.5v13" />`,
   dice: html`<rect x="4" y="4" width="16" height="16" rx="4" /><path d="M9 9h.01M15 15h.01M15 9h.01M9 15h.01" />`,
 };
 
@@ -147,6 +151,14 @@ export function Problem({ error, retry, children }) {
       ${retry && html`<button type="button" class="button" onClick=${retry}>Try again</button>`}
       ${children}
     </p>
+  </div>`;
+}
+
+/** options: [value, label]; a row of buttons of which one is pressed. */
+export function Choice({ label, value, options, onChoose }) {
+  return html`<div class="choice" role="group" aria-label=${label}><span aria-hidden="true">${label}</span>
+    ${options.map(([option, text]) => html`<button key=${option} type="button" data-choice=${option} aria-pressed=${String(option === value)}
+      onClick=${() => onChoose(option)}>${text}</button>`)}
   </div>`;
 }
 

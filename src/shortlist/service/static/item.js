@@ -18,11 +18,11 @@ function Facts({ item }) {
   </dl>`;
 }
 
-function Neighbour({ item, part }) {
+function Neighbour({ item, part, heading }) {
   return html`<li class="neighbour" data-item-id=${item.item_id}>
     <${Spine} item=${item} />
     <div class="row-body">
-      <h4 class="row-title"><${ItemTitle} item=${item} /></h4>
+      <${heading} class="row-title"><${ItemTitle} item=${item} /><//>
       <${GenreChips} item=${item} most=${3} />
     </div>
     <${Actions} item=${item} similar=${false} />
@@ -30,7 +30,8 @@ function Neighbour({ item, part }) {
   </li>`;
 }
 
-function Neighbours({ resource }) {
+/** resource: what useResource gave for the similar items; heading: of each, one level below the one above. */
+export function Neighbours({ resource, heading = "h4" }) {
   const { data, error, loading, retry } = resource;
   const items = data?.items ?? [];
   const part = barScale(items);
@@ -38,7 +39,7 @@ function Neighbours({ resource }) {
   if (!data) return html`<${Skeleton} count=${6} />`;
   if (!items.length) return html`<p class="empty">No neighbours are known for this one.</p>`;
   return html`<ol class="neighbours" role="list" aria-busy=${String(loading)}>
-    ${items.map((item) => html`<${Neighbour} key=${String(item.item_id)} item=${item} part=${part(item.score)} />`)}
+    ${items.map((item) => html`<${Neighbour} key=${String(item.item_id)} item=${item} part=${part(item.score)} heading=${heading} />`)}
   </ol>`;
 }
 
@@ -67,6 +68,8 @@ function ItemPanel({ item: given, previous, onBack, onClose }) {
         <${LabelledAction} action="dislike" item=${item} word="Dislike" />
       </div>
       <${Facts} item=${item} />
+      <p class="drawer-links"><a class="link" href=${`#/items/${encodeURIComponent(String(item.item_id))}`}>Its page: past and audience</a>
+        <a class="link" href=${`#/map/item/${encodeURIComponent(String(item.item_id))}`}>On the map</a></p>
     </header>
     <section class="drawer-list" aria-labelledby="neighbours-title">
       <h3 id="neighbours-title">More like this</h3>
@@ -106,7 +109,7 @@ export function ItemDrawer({ trail, onBack, onClose }) {
   const onClick = (event) => {
     if (event.target === dialog.current) onClose();
   };
-  return html`<dialog id="item-drawer" ref=${dialog} class="drawer" aria-labelledby="drawer-title"
+  return html`<dialog id="item-drawer" ref=${dialog} class="drawer" aria-labelledby=${item ? "drawer-title" : undefined}
     onClose=${onClose} onClick=${onClick}>
     ${item && html`<${ItemPanel} key=${`${trail.length}:${item.item_id}`} item=${item} previous=${trail.at(-2)}
       onBack=${onBack} onClose=${onClose} />`}

@@ -6,7 +6,8 @@ import { Icon } from "/static/components.js";
 
 const PAUSE = 160; // ms without a key before a search is sent
 
-function useDebounced(value) {
+/** The value once it has rested for a moment. */
+export function useDebounced(value) {
   const [settled, setSettled] = useState(value);
   useEffect(() => {
     const timer = setTimeout(() => setSettled(value), PAUSE);

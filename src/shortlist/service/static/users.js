@@ -1,9 +1,10 @@
 // Users: what someone in the data did, beside what the model makes of it.
 import { html, useCallback, useEffect, useMemo, useRef, useState } from "/static/vendor/preact-htm.js";
 import { getUser, recommendForUser, searchUsers, sendEvent, useResource } from "/static/api.js";
-import { Icon, ItemTitle, Page, Problem, Skeleton, Spine, usePage } from "/static/components.js";
+import { Choice, Icon, ItemTitle, Page, Problem, Skeleton, Spine, usePage } from "/static/components.js";
 import { Recommendations } from "/static/recommendations.js";
 import { SearchBox } from "/static/searchbox.js";
+import { Path, StageTable, placedStages } from "/static/stages.js";
 import { sameId } from "/static/store.js";
 import { cell, day, extrasOf, isRecord, number, plural, titleOf, words } from "/static/text.js";
 
@@ -136,6 +137,8 @@ function useUsersPage(userId, history, onChange) {
 function User({ userId, history, reload }) {
   const { announce } = usePage();
   const list = useResource((signal) => recommendForUser(userId, K, signal), []);
+  const [view, setView] = useState("list");
+  const staged = placedStages(list.data).length > 0;
   const changed = useCallback(() => {
     list.retry();
     reload();
@@ -151,9 +154,11 @@ function User({ userId, history, reload }) {
       ${history ? html`<${History} entries=${history} />` : html`<${Skeleton} count=${12} kind="mini" />`}
     </section>
     <section class="list" aria-labelledby="list-title">
-      <h2 id="list-title">Recommended next</h2>
-      <${Recommendations} resource=${list} count=${K} who="they" call=${`GET /v1/recommendations/${encodeURIComponent(userId)}?k=${K}`}
-        emptyText="Nothing to recommend for this user." />
+      <div class="section-head"><h2 id="list-title">Recommended next</h2>
+        ${staged && html`<${Choice} label="View" value=${view} options=${[["list", "list"], ["stages", "stage by stage"]]} onChoose=${setView} />`}</div>
+      ${list.data && html`<${Path} answer=${list.data} />`}
+      ${staged && view === "stages" ? html`<${StageTable} answer=${list.data} />` : html`<${Recommendations} resource=${list} count=${K} who="they" call=${`GET /v1/recommendations/${encodeURIComponent(userId)}?k=${K}`}
+        emptyText="Nothing to recommend for this user." />`}
     </section>
   </div><//>`;
 }
@@ -174,7 +179,8 @@ export function Users({ userId }) {
         ? html`<p>${known ? tally(known.history ?? []) : "\u00a0"}</p><${Features} features=${known?.features} />`
         : html`<p>Pick a user of the data, and see their history beside what the model would suggest next.</p>`}
     </header>
-    <div class="picker"><${UserSearch} /><${Surprise} current=${userId} /></div>
+    <div class="picker"><${UserSearch} /><${Surprise} current=${userId} />
+      ${known && html`<a class="button" href=${`#/map/user/${encodeURIComponent(userId)}`}><${Icon} name="map" /> On the map</a>`}</div>
     ${userId && user.error && html`<${Problem} error=${user.error} retry=${user.retry} />`}
     ${userId && !user.error && html`<${User} key=${userId} userId=${userId} history=${known && (known.history ?? [])} reload=${user.retry} />`}
     ${!userId && html`<${Gallery} key="gallery" />`}
