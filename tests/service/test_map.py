@@ -81,6 +81,8 @@ def test_what_happened_since_moves_the_landing(demo: Recommender, tmp_path: Path
     [
         ("/v1/map/items?places=x", "places: expected whole numbers from 0 to"),
         ("/v1/map/items?places=99999999999999999999", "places: expected whole numbers"),
+        ("/v1/map/items?places=00000000000099999999999", "places: expected whole numbers"),
+        ("/v1/map/items?places=²", "places: expected whole numbers"),
         ("/v1/map/items?places=-1", "places: expected whole numbers"),
         ("/v1/map/items?id=nothing", "id: 1 of 1 items are not known"),
         ("/v1/map/items?places=" + ",".join("1" * 201), "At most 200 items"),

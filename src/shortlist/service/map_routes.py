@@ -162,7 +162,7 @@ def router(serving: Serving) -> APIRouter:
 def _rows(places: str, number: int) -> NDArray[np.int64]:
     """Places in text as row numbers."""
     given = [one for one in places.split(",") if one]
-    wrong = [one for one in given if not (one.isascii() and one.isdigit() and int(one[:12]) < number)]
+    wrong = [one for one in given if not (one.isascii() and one.isdigit() and len(one) <= 12 and int(one) < number)]
     if wrong:
         raise QueryError(
             f"places: expected whole numbers from 0 to {number - 1} separated by commas, got {', '.join(wrong[:5])!r}."

@@ -38,7 +38,8 @@ export function Path({ answer }) {
   return html`<ol class="path" role="list" aria-label="The way to this list" data-testid="path">
       ${all.map(({ name, count, note, seconds }) => html`<li key=${name} class="path-step">
         <span class="path-name">${name}</span> <strong>${number(count)}</strong>
-        <small>${[note && words(note), Number.isFinite(seconds) && duration(seconds)].filter(Boolean).join(" · ") || "\u00a0"}</small>
+        ${note && html`<small>${words(note)}</small>`}
+        ${Number.isFinite(seconds) && html`<small>${duration(seconds)}</small>`}
       </li>`)}
     </ol>
     ${fallback && html`<p class="fine path-alone">What is popular answers in the model's place (${words(fallback.reason)}).</p>`}
