@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shortlist.data.ragged import Ragged
-from shortlist.negatives.unobserved import Unobserved
+from shortlist.negatives import Unobserved
 
 ROWS = st.lists(st.lists(st.integers(0, 9), max_size=12), min_size=1, max_size=6)
 

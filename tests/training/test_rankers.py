@@ -13,14 +13,14 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.splitting import split
 from shortlist.errors import SettingsError
 from shortlist.models.mf import MatrixFactorization
+from shortlist.models.ncf_network import NCFNetwork
 from shortlist.recommender import Query, Recommender
 from shortlist.recommender.artifact import load
 from shortlist.recommender.evaluation import evaluate
 from shortlist.recommender.model_card import model_card
-from shortlist.settings import Settings
+from shortlist.settings import NCFSettings, Settings
 from shortlist.testing import check_ranker
 from shortlist.training.ncf_objective import NCFObjective
-from shortlist.training.ncf_training import fit_ncf
 from shortlist.training.rankers import fit_ranker, for_selection
 from shortlist.training.retrievers import fit_retriever
 from shortlist.training.run import train
@@ -103,7 +103,7 @@ def test_served_keeps_the_contract(recommender: Recommender) -> None:
 
 
 def test_negatives_are_fresh_and_never_observed(world: Dataset) -> None:
-    network = untrained(world)
+    network = NCFNetwork(world.num_users, world.num_items, NCFSettings(embedding_dim=4))
     objective = NCFObjective(network, world.interactions, 4)
     taken = {(int(u), int(i)) for u, i in zip(world.interactions.user_idx, world.interactions.item_idx, strict=True)}
     rng, epochs = np.random.default_rng(0), []
@@ -117,13 +117,6 @@ def test_negatives_are_fresh_and_never_observed(world: Dataset) -> None:
     assert (epochs[0][:, 2:] != epochs[1][:, 2:]).mean() > 0.8
 
 
-def untrained(world: Dataset):  # type: ignore[no-untyped-def]
-    from shortlist.models.ncf_network import NCFNetwork
-    from shortlist.settings import NCFSettings
-
-    return NCFNetwork(world.num_users, world.num_items, NCFSettings(embedding_dim=4))
-
-
 def liked_pairs(world: Dataset) -> set[tuple[int, int]]:
     log = world.interactions
     return {(int(u), int(i)) for u, i in zip(log.user_idx[log.liked], log.item_idx[log.liked], strict=True)}
@@ -133,8 +126,8 @@ def test_selection_does_not_see_validation_targets(world: Dataset) -> None:
     """A closed form that was fitted on validation, too, is fitted anew without it."""
     settings = Settings.from_dict({"retriever": {"model": "mf", "embedding_dim": 4}})
     parts = split(world, settings.split)
-    last = fit_retriever(world, parts, settings).retriever
-    first = for_selection(last, None, world, parts, settings)
+    fitted = fit_retriever(world, parts, settings)
+    last, first = fitted.retriever, for_selection(fitted, world, parts, settings)
     expected = MatrixFactorization.fit(parts.train, world.num_items, settings.retriever)  # type: ignore[arg-type]
     np.testing.assert_array_equal(first.encode_items(), expected.encode_items())
     assert not np.array_equal(last.encode_items(), expected.encode_items())
@@ -152,16 +145,11 @@ def test_pre_training_joins_and_goes_on(world: Dataset) -> None:
         np.testing.assert_array_equal(array, again.ranker.arrays[name])
 
 
-def test_halves_cannot_be_pre_trained(world: Dataset) -> None:
-    chosen = settings_for(model="gmf", pretrained=True).ranker
-    assert chosen is not None
-    with pytest.raises(SettingsError, match=r'model = "gmf" is one of them'):
-        fit_ncf(world.interactions, world.num_items, chosen, None, seed=0)
-
-
 def test_settings_teach() -> None:
     with pytest.raises(SettingsError, match=r"unknown setting 'ranker.candidats'; did you mean .candidates"):
         settings_for(candidats=10)
     with pytest.raises(SettingsError, match=r"ranker.model: input should be 'gmf', 'mlp' or 'neumf'"):
         settings_for(model="deep")
+    with pytest.raises(SettingsError, match=r'ranker: .*joins gmf and mlp, and model = "gmf" is one of them'):
+        settings_for(model="gmf", pretrained=True)
     assert Settings.from_dict(settings_for().to_dict()) == settings_for()

@@ -6,5 +6,6 @@ from shortlist.negatives.in_batch import InBatch
 from shortlist.negatives.mixed import Mixed
 from shortlist.negatives.popularity import Popularity
 from shortlist.negatives.uniform import Uniform
+from shortlist.negatives.unobserved import Unobserved
 
-__all__ = ["HardCache", "InBatch", "Mixed", "Negatives", "Popularity", "Sampler", "Uniform", "hardest"]
+__all__ = ["HardCache", "InBatch", "Mixed", "Negatives", "Popularity", "Sampler", "Uniform", "Unobserved", "hardest"]

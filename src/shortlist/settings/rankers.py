@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from shortlist.settings.table import Fraction, OneOf, Positive, Range, Table
 
@@ -49,6 +49,14 @@ class NCFSettings(Table):
         0.99, description="decay of the moving average of the weights, which is what is kept; 0: none"
     )
     patience: Positive = Field(5, description="stop after this many epochs without a better validation figure")
+
+    @model_validator(mode="after")
+    def _has_halves(self) -> Self:
+        if self.pretrained and self.model != "neumf":
+            raise ValueError(
+                f'pretrained = true joins gmf and mlp, and model = "{self.model}" is one of them; set "neumf"'
+            )
+        return self
 
 
 RankerSettings = NCFSettings

@@ -14,7 +14,7 @@ from shortlist.data.interactions import Interactions
 from shortlist.data.ragged import Ragged
 from shortlist.losses import binary_cross_entropy
 from shortlist.models.ncf_network import NCFNetwork
-from shortlist.negatives.unobserved import Unobserved
+from shortlist.negatives import Unobserved
 from shortlist.training.ncf_gradient import logistic_loss
 
 

@@ -10,7 +10,6 @@ import torch
 from rich.console import Console
 
 from shortlist.data.interactions import Interactions
-from shortlist.errors import SettingsError
 from shortlist.models.ncf import NCF
 from shortlist.models.ncf_network import NCFNetwork, join
 from shortlist.settings import NCFSettings, TrainingSettings
@@ -52,14 +51,7 @@ def fit_ncf(
 
     Returns:
         The ranker, and the course of each stage: ``gmf`` and ``mlp`` first where NeuMF is pre-trained.
-
-    Raises:
-        SettingsError: ``pretrained`` of a model that has no halves.
     """
-    if chosen.pretrained and chosen.model != "neumf":
-        raise SettingsError(
-            f'[ranker] pretrained = true joins gmf and mlp, and model = "{chosen.model}" is one of them; set model = "neumf".'
-        )
     known = np.bincount(train.user_idx[train.liked], minlength=train.num_users) > 0
     runs: dict[str, TrainingRun] = {}
 

@@ -15,12 +15,12 @@ from shortlist.data.splitting import Split
 from shortlist.evaluation.ranked import RankedCandidates
 from shortlist.models.base import Retriever
 from shortlist.models.ncf import NCF
-from shortlist.models.network import NetworkRetriever
 from shortlist.recommender.served_ranker import ServedRanker, load_ranker, save_ncf
 from shortlist.settings import NetworkSettings, RankerSettings, Settings
 from shortlist.training.baselines import fit_closed_form
 from shortlist.training.checkpoint import Checkpoint
 from shortlist.training.ncf_training import fit_ncf
+from shortlist.training.retrievers import Fitted
 
 
 @dataclass(frozen=True)
@@ -99,14 +99,24 @@ def fit_ranker(
     return FittedRanker(ranker, chosen, found, course)
 
 
-def for_selection(
-    fitted: Retriever, selected: NetworkRetriever | None, dataset: Dataset, split: Split, settings: Settings
-) -> Retriever:
+def ranker_after(
+    fitted: Fitted, dataset: Dataset, split: Split, settings: Settings, console: Console | None, checkpoints: Path
+) -> FittedRanker | None:
+    """The ranker behind a fitted retriever, where the settings want one."""
+    if settings.ranker is None:
+        return None
+    if console is not None:
+        console.print(f"fitting the ranker {settings.ranker.model}")
+    retriever = for_selection(fitted, dataset, split, settings)
+    return fit_ranker(dataset, split, settings, retriever, console, checkpoints / f"seed-{settings.seed}")
+
+
+def for_selection(fitted: Fitted, dataset: Dataset, split: Split, settings: Settings) -> Retriever:
     """The retriever fitted on the training part alone: a network as it was selected, or a closed form computed anew."""
-    if selected is not None:
-        return selected
+    if fitted.selected_network is not None:
+        return fitted.selected_network
     if isinstance(settings.retriever, NetworkSettings) or not settings.training.refit:
-        return fitted
+        return fitted.retriever
     return fit_closed_form(settings.retriever, split.train, dataset, settings)
 
 

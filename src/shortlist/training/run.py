@@ -34,7 +34,7 @@ from shortlist.training.checkpoint import Checkpoint
 from shortlist.training.continuation import Start, start_from
 from shortlist.training.export import SELECTED, save_weights
 from shortlist.training.indexing import require_index_package, tuned_index
-from shortlist.training.rankers import FittedRanker, fit_ranker, for_selection
+from shortlist.training.rankers import ranker_after
 from shortlist.training.retrievers import Fitted, fit_retriever, num_parameters, serve
 
 
@@ -87,7 +87,7 @@ def train(
     best_seed, best = next(iter(fitted.items()))
     seconds["fit"] = time.perf_counter() - started
     started = time.perf_counter()
-    ranker = _fit_ranker(dataset, parts, settings, best, console, checkpoints)
+    ranker = ranker_after(best, dataset, parts, settings, console, checkpoints)
     seconds |= {} if ranker is None else {"fit_ranker": time.perf_counter() - started}
     started = time.perf_counter()
     baselines = fit_baselines(dataset, parts, settings, say)
@@ -182,18 +182,6 @@ def _fit_seeds(
         own = settings.model_copy(update={"seed": seed})
         fitted[seed] = fit_retriever(dataset, parts, own, console, checkpoints / f"seed-{seed}", start)
     return dict(sorted(fitted.items(), key=lambda one: -float(one[1].selected.get("validation", 0))))
-
-
-def _fit_ranker(
-    dataset: Dataset, parts: Split, settings: Settings, fitted: Fitted, console: Console | None, checkpoints: Path
-) -> FittedRanker | None:
-    """The model of ``[ranker]``, where there is one."""
-    if settings.ranker is None:
-        return None
-    if console is not None:
-        console.print(f"fitting the ranker {settings.ranker.model}")
-    retriever = for_selection(fitted.retriever, fitted.selected_network, dataset, parts, settings)
-    return fit_ranker(dataset, parts, settings, retriever, console, checkpoints / f"seed-{settings.seed}")
 
 
 def _seed_figures(by_seed: Mapping[int, Mapping[str, Mapping[str, float]]]) -> dict[str, Any]:
