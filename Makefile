@@ -55,7 +55,7 @@ $(DEMO_INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
 
 $(DEV_INSTALLED): $(DEMO_INSTALLED)
 	@echo "installing what the tests and checks need"
-	@$(INSTALL) --editable '.[train,serve,postgres,tune,ann,bench,dev]'
+	@$(INSTALL) --editable '.[train,serve,postgres,tune,ann,trees,bench,dev]'
 	@touch $@
 
 # torch is pinned by hand, with no local version: the same line takes the CPU build or the CUDA build, whichever

@@ -25,6 +25,7 @@ SCRIPTS = (
     "training_speed",
     "popularity_pull",
     "reranking",
+    "funnel",
 )
 
 for script in SCRIPTS:

@@ -13,7 +13,7 @@ from shortlist.data.ragged import Ragged
 from shortlist.data.splitting import Holdout
 from shortlist.errors import EvaluationError
 from shortlist.evaluation.ranked import RankedCandidates
-from shortlist.evaluation.sampled import sampled_ranks_of
+from shortlist.evaluation.sampled import sampled_ranks, sampled_ranks_of
 from shortlist.models.popularity import Popularity
 
 
@@ -22,14 +22,18 @@ class ByNumber:
 
     name = "by_number"
 
-    def score(self, queries: QueryBatch, candidates: Ragged) -> NDArray[np.float32]:
+    def score(
+        self, queries: QueryBatch, candidates: Ragged, retrieved: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
         return candidates.values.astype(np.float32)
 
 
 class AsTheyCame:
     name = "as_they_came"
 
-    def score(self, queries: QueryBatch, candidates: Ragged) -> NDArray[np.float32]:
+    def score(
+        self, queries: QueryBatch, candidates: Ragged, retrieved: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
         return np.zeros(len(candidates.values), np.float32)
 
 
@@ -63,7 +67,9 @@ def test_equal_scores_leave_what_the_retriever_said(retriever: Popularity) -> No
 
 def test_scores_that_are_no_numbers_are_refused(retriever: Popularity) -> None:
     class Broken(ByNumber):
-        def score(self, queries: QueryBatch, candidates: Ragged) -> NDArray[np.float32]:
+        def score(
+            self, queries: QueryBatch, candidates: Ragged, retrieved: NDArray[np.float32] | None = None
+        ) -> NDArray[np.float32]:
             return np.full(len(candidates.values), np.nan, np.float32)
 
     with pytest.raises(EvaluationError, match="9 of 9 scores are NaN"):
@@ -76,3 +82,40 @@ def test_among_given_negatives_a_ranker_loses_ties() -> None:
     assert sampled_ranks_of(AsTheyCame(), given).values.tolist() == [3, 4, 5, 2]
     with pytest.raises(EvaluationError, match="no given negatives"):
         sampled_ranks_of(ByNumber(), holdout())
+
+
+class AsRetrieved:
+    """Says what it is told."""
+
+    name = "as_retrieved"
+
+    def score(
+        self, queries: QueryBatch, candidates: Ragged, retrieved: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        assert retrieved is not None
+        assert retrieved.shape == candidates.values.shape
+        return retrieved
+
+
+def test_rankers_are_told_the_retriever_s_scores(retriever: Popularity) -> None:
+    candidates = RankedCandidates(retriever, holdout(), 3)
+    scores = retriever.encode_items()[:, 0]
+    np.testing.assert_array_equal(candidates.retrieved, scores[candidates.found.values])
+    assert candidates.ranks(AsRetrieved()).values.tolist() == candidates.retrieved_ranks.values.tolist()
+    assert candidates.figure_of(candidates.retrieved, "ndcg@2") == candidates.figure(AsRetrieved(), "ndcg@2")
+    assert candidates.labels.tolist() == [False, True, False, False, True, False, True, False, False]
+    given = replace(holdout(), negatives=Ragged.from_rows([[4, 1], [0, 2, 3], [1]]))
+    assert (
+        sampled_ranks_of(AsRetrieved(), given, retriever).values.tolist()
+        == sampled_ranks(retriever, given).values.tolist()
+    )
+
+
+def test_some_queries_of_a_holdout() -> None:
+    given = replace(holdout(), negatives=Ragged.from_rows([[4, 1], [0, 2, 3], [1]]))
+    some = given.take(np.array([2, 0]))
+    assert some.user_idx.tolist() == [2, 0]
+    assert some.targets.values.tolist() == [0, 2]
+    assert some.seen.lengths.tolist() == [0, 1]
+    assert some.negatives is not None
+    assert some.negatives.values.tolist() == [1, 4, 1]

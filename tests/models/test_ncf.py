@@ -123,9 +123,9 @@ def test_who_was_not_trained_with_is_a_stranger(world: Dataset, parts: Split) ->
 
 
 @pytest.mark.parametrize("name", LEARNED)
-def test_loaded_equals_saved(name: str, parts: Split, fitted: dict[str, NCF], tmp_path: Path) -> None:
+def test_loaded_equals_saved(name: str, world: Dataset, parts: Split, fitted: dict[str, NCF], tmp_path: Path) -> None:
     save_ncf(fitted[name], tmp_path / "ranker", {})
-    loaded = load_ranker(tmp_path / "ranker")
+    loaded = load_ranker(tmp_path / "ranker", world)
     candidates = Ragged.from_rows([[5, 3, 8]] * len(parts.test))
     assert loaded.name == fitted[name].name
     np.testing.assert_array_equal(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from shortlist.data.dataset import Dataset
 from shortlist.data.queries import QueryBatch
@@ -29,8 +30,13 @@ class Backwards:
     def __init__(self) -> None:
         self.asked: list[Ragged] = []
 
-    def score(self, queries: QueryBatch, candidates: Ragged) -> np.ndarray:  # type: ignore[type-arg]
+    def score(
+        self, queries: QueryBatch, candidates: Ragged, retrieved: NDArray[np.float32] | None = None
+    ) -> np.ndarray:  # type: ignore[type-arg]
         assert len(queries) == len(candidates)
+        assert retrieved is not None
+        for start, end in zip(candidates.offsets[:-1], candidates.offsets[1:], strict=True):
+            assert (np.diff(retrieved[start:end]) <= 0).all(), "the retriever's scores, best first"
         self.asked.append(candidates)
         return candidates.values.astype(np.float32)
 

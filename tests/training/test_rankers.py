@@ -137,10 +137,10 @@ def test_pre_training_joins_and_goes_on(world: Dataset) -> None:
     settings = settings_for(pretrained=True, epochs=3)
     parts = split(world, settings.split)
     retriever = fit_retriever(world, parts, settings).retriever
-    fitted = fit_ranker(world, parts, settings, retriever)
+    fitted = fit_ranker(world, parts, settings, retriever, retriever)
     assert set(fitted.course["selection"]) == set(fitted.course["refit"]) == {"gmf", "mlp", "neumf"}
     assert fitted.course["selection"]["neumf"]["start_validation"] is not None
-    again = fit_ranker(world, parts, settings, retriever)
+    again = fit_ranker(world, parts, settings, retriever, retriever)
     for name, array in fitted.ranker.arrays.items():
         np.testing.assert_array_equal(array, again.ranker.arrays[name])
 
@@ -148,7 +148,7 @@ def test_pre_training_joins_and_goes_on(world: Dataset) -> None:
 def test_settings_teach() -> None:
     with pytest.raises(SettingsError, match=r"unknown setting 'ranker.candidats'; did you mean .candidates"):
         settings_for(candidats=10)
-    with pytest.raises(SettingsError, match=r"ranker.model: input should be 'gmf', 'mlp' or 'neumf'"):
+    with pytest.raises(SettingsError, match=r"ranker.model: 'deep' is not available; allowed: .* gmf, mlp, neumf"):
         settings_for(model="deep")
     with pytest.raises(SettingsError, match=r'ranker: .*joins gmf and mlp, and model = "gmf" is one of them'):
         settings_for(model="gmf", pretrained=True)

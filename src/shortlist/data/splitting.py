@@ -50,6 +50,17 @@ class Holdout:
     def __len__(self) -> int:
         return len(self.user_idx)
 
+    def take(self, rows: NDArray[Any]) -> Holdout:
+        """Some of the queries."""
+        return replace(
+            self,
+            queries=self.queries.take(rows),
+            user_idx=self.user_idx[rows],
+            seen=self.seen.take(rows),
+            targets=self.targets.take(rows),
+            negatives=None if self.negatives is None else self.negatives.take(rows),
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Split:

@@ -106,7 +106,9 @@ def assess(
     definition = definitions(ks, background)
     if sampled:
         ranks = {name: sampled_ranks(retriever, holdout) for name, retriever in retrievers.items()}
-        ranks |= {} if ranker is None else {ranker.name: sampled_ranks_of(ranker, holdout)}
+        ranks |= (
+            {} if ranker is None else {ranker.name: sampled_ranks_of(ranker, holdout, next(iter(retrievers.values())))}
+        )
         for name, of_name in ranks.items():
             of_model = sampled_figures(of_name, ks, seed)
             models[name] |= {figure: value.to_dict() for figure, value in of_model.items()}

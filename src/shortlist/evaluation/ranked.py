@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from shortlist.data.ragged import Ragged
+from shortlist.data.ragged import Ragged, is_among
 from shortlist.data.splitting import Holdout
 from shortlist.errors import EvaluationError
 from shortlist.evaluation.background import Background
-from shortlist.evaluation.candidates import candidates_of
+from shortlist.evaluation.candidates import candidates_of, retrieved
 from shortlist.evaluation.evaluator import Evaluation
 from shortlist.evaluation.metrics import METRICS
 from shortlist.models.base import Ranker, Retriever
@@ -31,19 +31,18 @@ class RankedCandidates:
         index, allowed = ExactIndex(retriever.encode_items()), candidates_of(holdout)
         vectors = retriever.encode_queries(holdout.queries)
         self.holdout, self.num_items = holdout, len(index)
-        examined = index.examine(vectors, min(count, len(index)), holdout.targets, allowed)
-        is_item = examined.item_idx >= 0
-        self.found = Ragged.from_lengths(examined.item_idx[is_item], is_item.sum(axis=1))
+        examined = index.examine(vectors, 1, holdout.targets, allowed)
+        self.found, self.retrieved = retrieved(index, vectors, holdout, count)
         self.retrieved_ranks, self.num_candidates = examined.ranks, examined.num_candidates
 
     def ranks(self, ranker: Ranker) -> Ragged:
         """Rank (1 is best) of every target: among the candidates as the ranker orders them, below them as retrieved."""
-        scores = ranker.score(self.holdout.queries, self.found)
+        scores = ranker.score(self.holdout.queries, self.found, self.retrieved)
         return Ragged(self._placed(self.order(scores)), self.holdout.targets.offsets)
 
     def evaluation(self, ranker: Ranker, ks: Sequence[int], background: Background | None = None) -> Evaluation:
         """What the path from the retriever through the ranker did, as ``evaluate`` says it of a retriever alone."""
-        scores = ranker.score(self.holdout.queries, self.found)
+        scores = ranker.score(self.holdout.queries, self.found, self.retrieved)
         if not np.isfinite(scores).all():
             raise EvaluationError(
                 f"{ranker.name}: {int((~np.isfinite(scores)).sum()):,} of {len(scores):,} scores are NaN or infinite, so that "
@@ -54,10 +53,22 @@ class RankedCandidates:
         lists = ordered.padded(max(ks), fill=-1).astype(np.int32)
         return Evaluation(self.holdout, ranks, lists, self.num_candidates, self.num_items, tuple(ks), background)
 
+    @property
+    def labels(self) -> NDArray[np.bool_]:
+        """[T] whether a candidate is a target of its query."""
+        targets, num_items = self.holdout.targets, self.num_items
+        wanted = targets.row_of_value * num_items + targets.values
+        return is_among(self.found.row_of_value * num_items + self.found.values, wanted)
+
     def figure(self, ranker: Ranker, select_on: str) -> float:
         """Such as ``ndcg@10``."""
+        return self.figure_of(ranker.score(self.holdout.queries, self.found, self.retrieved), select_on)
+
+    def figure_of(self, scores: NDArray[np.float32], select_on: str) -> float:
+        """The same of scores [T] that are at hand."""
         metric, k = select_on.split("@")
-        return float(METRICS[metric](self.ranks(ranker), int(k)).mean())
+        ranks = Ragged(self._placed(self.order(scores)), self.holdout.targets.offsets)
+        return float(METRICS[metric](ranks, int(k)).mean())
 
     def order(self, scores: NDArray[np.float32]) -> Ragged:
         """The candidates, each query's best first; of equal scores the retriever's order stays."""

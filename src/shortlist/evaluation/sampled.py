@@ -13,6 +13,7 @@ import numpy as np
 from shortlist.data.ragged import Ragged, slices
 from shortlist.data.splitting import Holdout
 from shortlist.errors import EvaluationError
+from shortlist.evaluation.candidates import scores_of
 from shortlist.evaluation.metrics import DEFINITIONS, METRICS
 from shortlist.evaluation.statistics import Figure, figures
 from shortlist.models.base import Ranker, Retriever
@@ -49,15 +50,16 @@ def sampled_ranks(retriever: Retriever, holdout: Holdout) -> Ragged:
     return Ragged(ranks, targets.offsets)
 
 
-def sampled_ranks_of(ranker: Ranker, holdout: Holdout) -> Ragged:
-    """``sampled_ranks`` of a ranker, which scores the given items themselves.
+def sampled_ranks_of(ranker: Ranker, holdout: Holdout, retriever: Retriever | None = None) -> Ragged:
+    """``sampled_ranks`` of a ranker, which scores the given items themselves; the retriever's scores are told to it.
 
     Raises:
         EvaluationError: no negatives are given.
     """
     targets, negatives = holdout.targets, _given(holdout)
     both = negatives.concat_rows(targets)  # targets last: who keeps the order of the candidates gains nothing by it
-    scores = ranker.score(holdout.queries, both)
+    retrieved = None if retriever is None else scores_of(retriever, holdout.queries, both)
+    scores = ranker.score(holdout.queries, both, retrieved)
     place = np.arange(len(both.values)) - both.offsets[both.row_of_value]
     is_target = place >= negatives.lengths[both.row_of_value]
     own, row = scores[is_target], targets.row_of_value

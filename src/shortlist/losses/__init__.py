@@ -3,6 +3,7 @@
 from shortlist.losses.contrastive import cosine_contrastive
 from shortlist.losses.hits import accidental_hits, owned
 from shortlist.losses.in_batch import in_batch_softmax
+from shortlist.losses.listwise import listwise_softmax, masked_logistic
 from shortlist.losses.pairwise import bpr, bpr_max
 from shortlist.losses.pointwise import binary_cross_entropy, calibrated_beta
 from shortlist.losses.sampled_softmax import sampled_softmax
@@ -17,6 +18,8 @@ __all__ = [
     "cosine_contrastive",
     "full_softmax",
     "in_batch_softmax",
+    "listwise_softmax",
+    "masked_logistic",
     "owned",
     "sampled_softmax",
 ]

@@ -41,6 +41,14 @@ class Ranker(Protocol):
 
     name: str
 
-    def score(self, queries: QueryBatch, candidates: Ragged) -> NDArray[np.float32]:
-        """One score a candidate, aligned with ``candidates.values``; higher is better."""
+    def score(
+        self, queries: QueryBatch, candidates: Ragged, retrieved: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        """One score a candidate, aligned with ``candidates.values``; higher is better.
+
+        Args:
+            queries: B.
+            candidates: B rows of items; without ``retrieved`` best first.
+            retrieved: the retriever's scores of the candidates, aligned with them; None: they are not known.
+        """
         ...

@@ -59,12 +59,18 @@ class NCF:
         """N."""
         return len(self.arrays["items.gmf"])
 
-    def score(self, queries: QueryBatch, candidates: Ragged) -> NDArray[np.float32]:
+    def score(
+        self,
+        queries: QueryBatch,
+        candidates: Ragged,
+        retrieved: NDArray[np.float32] | None = None,  # noqa: ARG002 - a ranker of ids alone
+    ) -> NDArray[np.float32]:
         """Logits of each query's candidates, aligned with ``candidates.values``.
 
         Args:
             queries: B, with their ``user_idx``. Histories and features are not looked at.
             candidates: B rows of items, best first. Of a user without a vector they are scored −1, −2, −3 …: as they came.
+            retrieved: not looked at.
         """
         users = np.full(len(queries), -1) if queries.user_idx is None else np.asarray(queries.user_idx)
         is_known = (users >= 0) & (users < self.num_users)

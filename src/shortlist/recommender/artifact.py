@@ -5,7 +5,8 @@
     users.parquet         ids and features; items.parquet: ids, titles, features; interactions.parquet: histories;
                           availability.parquet: from when until when items are recommended, where that is known
     retriever/            config.json, item_vectors.npy; a network also query_encoder.onnx and weights.safetensors
-    ranker/               config.json, weights.safetensors, where there is a ranker
+    ranker/               config.json and, where there is a ranker, its weights; of feature rankers network.onnx or trees.txt
+                          and statistics.safetensors
     baselines/NAME/       the retrievers its report compares with
     index/                config.json: how nearest items are found, and what was measured; clusters.faiss, where it is not exactly
     pipeline.json         the stages a query passes, in order
@@ -149,7 +150,7 @@ def load(folder: str | Path) -> Recommender:
         names: list[str] = [name for name in settings.evaluation.baselines if (path / "baselines" / name).is_dir()]
         baselines = {name: load_retriever(path / "baselines" / name, dataset.schema) for name in names}
         index = load_index(path / "index", retriever)
-        ranker = load_ranker(path / "ranker") if (path / "ranker").is_dir() else None
+        ranker = load_ranker(path / "ranker", dataset) if (path / "ranker").is_dir() else None
         report = None if manifest["report"] is None else Report.from_dict(manifest["report"])
         golden = json.loads((path / "golden.json").read_text(encoding="utf-8"))
     except (KeyError, ValueError, TypeError, OSError, pa.ArrowInvalid) as error:

@@ -162,7 +162,8 @@ class Funnel:
 def _ranked(ranker: Ranker, queries: QueryBatch, found: list[ScoredItems]) -> list[ScoredItems]:
     """The candidates in the ranker's order; of equal scores the retriever's."""
     items = Ragged.from_rows([one.item_idx for one in found])
-    scores = Ragged(ranker.score(queries, items), items.offsets)
+    retrieved = Ragged.from_rows([one.score for one in found], np.float32).values
+    scores = Ragged(ranker.score(queries, items, retrieved), items.offsets)
     ranked = []
     for row, one in enumerate(found):
         order = np.argsort(-scores.row(row), kind="stable")

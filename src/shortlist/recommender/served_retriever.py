@@ -106,14 +106,19 @@ def _load_vectors(folder: Path, name: str) -> Vectors:
     return load_npz(folder / f"{name}.npz")
 
 
-def _onnx_encoder(path: Path, config: dict[str, Any], schema: Schema, width: int) -> QueryEncoder:
+def onnx_session(path: Path) -> Any:
+    """ONNX Runtime's session of a network."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     # waiting threads that spin would starve BLAS, whose turn comes right after
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def _onnx_encoder(path: Path, config: dict[str, Any], schema: Schema, width: int) -> QueryEncoder:
+    session = onnx_session(path)
     wanted = {one.name for one in session.get_inputs()}
 
     def encode(queries: QueryBatch) -> NDArray[np.float32]:

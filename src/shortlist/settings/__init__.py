@@ -27,7 +27,14 @@ from shortlist.settings.models import (
     SourceSettings,
 )
 from shortlist.settings.networks import NetworkSettings, SoftmaxDNNSettings, TwoTowerSettings
-from shortlist.settings.rankers import NCFSettings, RankerSettings
+from shortlist.settings.rankers import (
+    BoostedTreesSettings,
+    DeepCrossSettings,
+    FeatureRankerSettings,
+    NCFSettings,
+    RankerSettings,
+    RankerTargets,
+)
 from shortlist.settings.reranking import (
     BoostSettings,
     CalibrationSettings,
@@ -47,17 +54,20 @@ __all__ = [
     "CANDIDATES",
     "BaselineSettings",
     "BoostSettings",
+    "BoostedTreesSettings",
     "CalibrationSettings",
     "ColumnSettings",
     "Computed",
     "DampingSettings",
     "DataSettings",
+    "DeepCrossSettings",
     "DiversitySettings",
     "EASESettings",
     "EvaluationSettings",
     "EventSettings",
     "ExplorationSettings",
     "ExposureSettings",
+    "FeatureRankerSettings",
     "FeatureSettings",
     "FeaturesSettings",
     "FeedbackSettings",
@@ -75,6 +85,7 @@ __all__ = [
     "Positive",
     "Range",
     "RankerSettings",
+    "RankerTargets",
     "RecentPopularitySettings",
     "RerankSettings",
     "RetrieverSettings",

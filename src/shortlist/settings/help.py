@@ -9,8 +9,10 @@ from typing import get_args
 from pydantic import BaseModel
 
 from shortlist.settings import (
+    BoostedTreesSettings,
     ColumnSettings,
     DataSettings,
+    DeepCrossSettings,
     EvaluationSettings,
     EventSettings,
     FeatureSettings,
@@ -19,6 +21,7 @@ from shortlist.settings import (
     NCFSettings,
     OneOf,
     Range,
+    RankerTargets,
     RerankSettings,
     RetrieverSettings,
     SourceSettings,
@@ -37,7 +40,10 @@ def documentation() -> Iterator[tuple[str, str, str, str]]:
         ("split", SplitSettings),
         *((f'retriever (model = "{m.model_fields["model"].default}")', m) for m in get_args(RetrieverSettings)),
         ("[source]", SourceSettings),
-        ("ranker", NCFSettings),
+        ('ranker (model = "gmf" | "mlp" | "neumf")', NCFSettings),
+        ('ranker (model = "deep_cross")', DeepCrossSettings),
+        ("ranker.targets (of deep_cross)", RankerTargets),
+        ('ranker (model = "boosted_trees")', BoostedTreesSettings),
         ("index", IndexSettings),
         *((f'rerank (step = "{m.model_fields["step"].default}"', m) for m in get_args(RerankSettings)),
         ("training", TrainingSettings),

@@ -16,7 +16,7 @@ from shortlist.settings.data import DataSettings, FeatureSettings, FeaturesSetti
 from shortlist.settings.events import EventSettings
 from shortlist.settings.models import CANDIDATES, RetrieverSettings, SourceSettings
 from shortlist.settings.networks import TRANSFORMER_NETWORK, SoftmaxDNNSettings
-from shortlist.settings.rankers import RankerSettings
+from shortlist.settings.rankers import NCFSettings, RankerSettings
 from shortlist.settings.reranking import AnyStep, RerankSettings
 from shortlist.settings.table import Table
 from shortlist.settings.training import TRANSFORMER_TRAINING, EvaluationSettings, IndexSettings, TrainingSettings
@@ -35,7 +35,7 @@ class Settings(Table):
     split: SplitSettings = SplitSettings()
     retriever: RetrieverSettings = Field(SoftmaxDNNSettings(), discriminator="model")
     source: tuple[SourceSettings, ...] = ()
-    ranker: RankerSettings | None = None
+    ranker: Annotated[RankerSettings, Field(discriminator="model")] | None = None
     index: IndexSettings = IndexSettings()
     rerank: tuple[AnyStep, ...] = ()
     training: TrainingSettings = TrainingSettings()
@@ -73,6 +73,9 @@ class Settings(Table):
         retriever = values.get("retriever", {})
         if isinstance(retriever, Mapping) and "model" not in retriever:
             values = {**values, "retriever": {"model": SoftmaxDNNSettings().model, **retriever}}
+        ranker = values.get("ranker")
+        if isinstance(ranker, Mapping) and "model" not in ranker:
+            values = {**values, "ranker": {"model": NCFSettings().model, **ranker}}
         values = _with_transformer(values)
         try:
             # JSON mode: a TOML array may become a tuple, an integer a float, but "3" never a number
@@ -108,6 +111,9 @@ class Settings(Table):
         retriever = values.get("retriever", {})
         if isinstance(retriever, Mapping) and retriever.get("model", self.retriever.model) != self.retriever.model:
             base["retriever"] = {}
+        ranker, mine = values.get("ranker"), None if self.ranker is None else self.ranker.model
+        if isinstance(ranker, Mapping) and ranker.get("model", mine) != mine:
+            base["ranker"] = {}
         return Settings.from_dict(_over(base, values))
 
     def to_dict(self) -> dict[str, Any]:
@@ -208,9 +214,9 @@ def _explain(error: ValidationError, values: Mapping[str, Any]) -> str:
         if problem["type"] == "extra_forbidden":
             lines.append(f"unknown setting {key!r}; {did_you_mean(location[-1], _allowed(location[:-1], values))}")
         elif problem["type"] in ("union_tag_invalid", "union_tag_not_found"):
-            tag, union = ("step", RerankSettings) if location[0] == "rerank" else ("model", RetrieverSettings)
+            tag = _UNIONS[location[0]][1]
             given = repr(problem["ctx"]["tag"]) + " is not available" if "tag" in problem["ctx"] else "is missing"
-            lines.append(f"{key}.{tag}: {given}; allowed: {', '.join(sorted(_members(union, tag)))}")
+            lines.append(f"{key}.{tag}: {given}; allowed: {', '.join(sorted(_members(location[0])))}")
         elif not location:  # of the settings as a whole, which nobody wants to read again
             lines.append(problem["msg"].removeprefix("Value error, "))
         else:
@@ -221,25 +227,32 @@ def _explain(error: ValidationError, values: Mapping[str, Any]) -> str:
 def _location(loc: Sequence[str | int]) -> list[str]:
     """The path of a setting as it is written; pydantic puts the chosen union member's tag into it: retriever.mf.epochs."""
     path = [str(part) for part in loc]
-    place = {"retriever": 1, "rerank": 2}.get(path[0]) if path else None
-    if place is not None and len(path) > place:
-        known = _members(RetrieverSettings, "model") if path[0] == "retriever" else _members(RerankSettings, "step")
+    if path and path[0] in _UNIONS:
+        place, known = _UNIONS[path[0]][0], _members(path[0])
         path = [part for i, part in enumerate(path) if not (i == place and part in known)]
     return path
 
 
-def _members(union: Any, tag: str) -> dict[str, Any]:
-    """The classes of a union by their tags."""
-    return {get_args(one.model_fields[tag].annotation)[0]: one for one in get_args(union)}
+_UNIONS: Mapping[str, tuple[int, str, Any]] = {  # place of the tag in pydantic's path, its name, the classes
+    "retriever": (1, "model", RetrieverSettings),
+    "ranker": (1, "model", RankerSettings),
+    "rerank": (2, "step", RerankSettings),
+}
+
+
+def _members(section: str) -> dict[str, Any]:
+    """The classes of a section by their tags; some have several."""
+    _, tag, union = _UNIONS[section]
+    return {str(name): one for one in get_args(union) for name in get_args(one.model_fields[tag].annotation)}
 
 
 def _allowed(location: Sequence[str], values: Mapping[str, Any]) -> list[str]:
     table: Any = Settings
     for i, part in enumerate(location):
-        if i == 0 and part == "retriever":
-            table = _members(RetrieverSettings, "model")[values.get("retriever", {}).get("model", "softmax_dnn")]
-        elif i == 0 and part == "rerank":
-            return list(_members(RerankSettings, "step")[values["rerank"][int(location[1])]["step"]].model_fields)
+        if i == 0 and part == "rerank":
+            return list(_members(part)[values["rerank"][int(location[1])]["step"]].model_fields)
+        if i == 0 and part in _UNIONS:
+            table = _members(part)[values[part]["model"]]
         elif table is FeaturesSettings and part in FeaturesSettings.model_fields:
             return list(FeatureSettings.model_fields) if len(location) > i + 1 else []
         elif part.isdigit():  # one of several tables of a kind

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,14 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.splitting import Split
 from shortlist.evaluation.ranked import RankedCandidates
 from shortlist.models.base import Retriever
+from shortlist.models.boosted_trees import BoostedTrees
 from shortlist.models.ncf import NCF
-from shortlist.recommender.served_ranker import ServedRanker, load_ranker, save_ncf
-from shortlist.settings import NetworkSettings, RankerSettings, Settings
+from shortlist.recommender.served_ranker import ServedRanker, load_ranker, save_boosted_trees, save_ncf
+from shortlist.settings import NCFSettings, NetworkSettings, RankerSettings, Settings
 from shortlist.training.baselines import fit_closed_form
 from shortlist.training.checkpoint import Checkpoint
+from shortlist.training.export import save_deep_cross
+from shortlist.training.feature_rankers import FeatureRanker, fit_feature_ranker
 from shortlist.training.ncf_training import fit_ncf
 from shortlist.training.retrievers import Fitted
 
@@ -27,15 +31,21 @@ from shortlist.training.retrievers import Fitted
 class FittedRanker:
     """A ranker and how it came to be."""
 
-    ranker: NCF
+    ranker: NCF | FeatureRanker
     settings: RankerSettings
     selected: dict[str, Any] = field(default_factory=dict)
     course: dict[str, Any] = field(default_factory=dict)
 
-    def served(self, folder: Path) -> ServedRanker:
+    def served(self, folder: Path, dataset: Dataset) -> ServedRanker:
         """Write it in its served form and load it back: what is evaluated is what is served."""
-        save_ncf(self.ranker, folder, {"settings": self.settings.model_dump(mode="json")})
-        return load_ranker(folder)
+        config = {"settings": self.settings.model_dump(mode="json")}
+        if isinstance(self.ranker, NCF):
+            save_ncf(self.ranker, folder, config)
+        elif isinstance(self.ranker, BoostedTrees):
+            save_boosted_trees(self.ranker, folder, config)
+        else:
+            save_deep_cross(self.ranker, folder, config)
+        return load_ranker(folder, dataset)
 
 
 def fit_ranker(
@@ -43,26 +53,49 @@ def fit_ranker(
     split: Split,
     settings: Settings,
     retriever: Retriever,
+    served: Retriever,
     console: Console | None = None,
     checkpoint_folder: Path | None = None,
+    epochs: int | None = None,
 ) -> FittedRanker:
-    """Fit the model of ``[ranker]``: select its epochs on validation, then (``refit``) fit on both parts.
+    """Fit the model of ``[ranker]``, selected on validation.
 
-    Its validation figure is that of the whole path: the retriever's candidates in the ranker's order.
+    Its validation figure is that of the whole path: the retriever's candidates in the ranker's order. Where ``refit`` says so, a
+    ranker of ids is fitted anew on both parts; a feature ranker, which has learned from candidates of another retriever than
+    that which serves in any case, keeps its weights and takes the statistics of both parts.
 
     Args:
         retriever: fitted on the training part alone, so that it has not seen what it is asked for (``for_selection``).
+        served: the retriever that will serve.
+        epochs: of a retriever that is a network, as selected.
     """
     chosen = settings.ranker
     assert chosen is not None
-    select_on = settings.evaluation.select_on
-    candidates = RankedCandidates(retriever, split.valid, chosen.candidates)
 
-    def checkpoint(part: str) -> Any:
+    def checkpoint(part: str) -> Callable[[str], Checkpoint | None]:
         if checkpoint_folder is None:
             return lambda _: None
         known = _fingerprint(settings, split, part)
         return lambda stage: Checkpoint(checkpoint_folder / f"ranker-{part}-{stage}", known)
+
+    if not isinstance(chosen, NCFSettings):
+        kept = checkpoint("selection")(chosen.model)
+        ranker, found, course = fit_feature_ranker(dataset, split, settings, retriever, served, epochs, console, kept)
+        return FittedRanker(ranker, chosen, found, course)
+    return _fit_ncf(dataset, split, settings, chosen, retriever, console, checkpoint)
+
+
+def _fit_ncf(
+    dataset: Dataset,
+    split: Split,
+    settings: Settings,
+    chosen: NCFSettings,
+    retriever: Retriever,
+    console: Console | None,
+    checkpoint: Callable[[str], Callable[[str], Checkpoint | None]],
+) -> FittedRanker:
+    select_on = settings.evaluation.select_on
+    candidates = RankedCandidates(retriever, split.valid, chosen.candidates)
 
     shared: dict[str, Any] = {
         "seed": settings.seed,
@@ -108,7 +141,8 @@ def ranker_after(
     if console is not None:
         console.print(f"fitting the ranker {settings.ranker.model}")
     retriever = for_selection(fitted, dataset, split, settings)
-    return fit_ranker(dataset, split, settings, retriever, console, checkpoints / f"seed-{settings.seed}")
+    folder, epochs = checkpoints / f"seed-{settings.seed}", fitted.selected.get("epochs")
+    return fit_ranker(dataset, split, settings, retriever, fitted.retriever, console, folder, epochs)
 
 
 def for_selection(fitted: Fitted, dataset: Dataset, split: Split, settings: Settings) -> Retriever:

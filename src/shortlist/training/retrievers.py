@@ -68,6 +68,24 @@ def fit_retriever(
     return Fitted(retriever, chosen.model_dump(mode="json", exclude={"model"}))
 
 
+def fit_again(
+    dataset: Dataset, learned: Interactions, settings: Settings, epochs: int | None, console: Console | None = None
+) -> Retriever:
+    """Fit the model of ``[retriever]`` on another part of the log, with nothing to select on.
+
+    Args:
+        dataset: items, users and their features.
+        learned: that part.
+        settings: of the run.
+        epochs: of a network, as they were selected; None: all of ``[training] epochs``.
+        console: where a person follows a network's epochs.
+    """
+    chosen = settings.retriever
+    if not isinstance(chosen, NetworkSettings):
+        return fit_closed_form(chosen, learned, dataset, settings)
+    return _train_network(dataset, learned, None, chosen, settings, console, None, stop_after=epochs)[0]
+
+
 @dataclass(frozen=True)
 class Selection:
     """A retriever fitted on the training part, its validation figure, and the course of a network's training."""

@@ -112,7 +112,7 @@ def train(
             save_weights(best.selected_network, served[model].folder / SELECTED)
         ranking: dict[str, Any] = {}
         if ranker is not None:
-            served_ranker = ranker.served(Path(folder) / "ranker")
+            served_ranker = ranker.served(Path(folder) / "ranker", dataset)
             ranking = {"ranker": served_ranker, "candidates": ranker.settings.candidates}
         started = time.perf_counter()
         figures = measure(served, **ranking)
