@@ -12,6 +12,7 @@ from shortlist.cli import (
     describe,
     evaluate,
     events,
+    keys,
     precompute,
     recommend,
     rerank,
@@ -41,6 +42,7 @@ app.command("describe")(describe.describe)
 app.command("compare")(compare.compare)
 app.command("serve")(serve.serve)
 app.add_typer(events.app, name="events")
+app.add_typer(keys.app, name="keys")
 app.add_typer(data.app, name="data")
 
 

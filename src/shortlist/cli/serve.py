@@ -36,12 +36,43 @@ def serve(
         ),
     ] = None,
     rerank: RerankOption = None,
+    keys: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="API keys, made by `shortlist keys add FILE`; needed to listen beyond this machine. "
+            "Default: whoever reaches the service may do anything.",
+            envvar="SHORTLIST_KEYS",
+        ),
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001,
+            metavar="N",
+            help="Requests a second that one key (without keys: one address) may ask of each worker, twice as many at "
+            "once; default: any number.",
+        ),
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Listen beyond this machine without keys: something else asks for them.")
+    ] = False,
 ) -> None:
     """Serve recommendations over HTTP, take events, and show the web page."""
-    from shortlist.service.server import Service, check_port, default_store, run
+    from shortlist.service.server import Service, check_exposure, check_port, default_store, run
 
+    check_exposure(host, None if keys is None else str(keys), insecure)
     check_port(host, port)
     store = None if events == "none" else events or default_store(folder)
     said = f"Shortlist is at http://{host}:{port} (Ctrl-C ends it; the API is at /docs)"
-    service = Service(str(folder), store, workers, access_log, timeout, None if rerank is None else str(rerank))
+    service = Service(
+        str(folder),
+        store,
+        workers,
+        access_log,
+        timeout,
+        rerank=None if rerank is None else str(rerank),
+        keys=None if keys is None else str(keys),
+        rate=rate,
+    )
     run(service, host, port, on_ready=lambda: err().print(said))

@@ -10,12 +10,12 @@ from fastapi.responses import Response
 
 from shortlist.service import schemas
 
-_PROBLEM = {
+PROBLEM: dict[str, Any] = {
     "description": "What was wrong, what was expected, what to do (RFC 9457)",
     "content": {"application/problem+json": {}},
 }
-ERRORS: dict[int | str, dict[str, Any]] = dict.fromkeys((400, 404, 422), _PROBLEM)
-STORE_ERRORS: dict[int | str, dict[str, Any]] = {**ERRORS, 503: _PROBLEM}
+ERRORS: dict[int | str, dict[str, Any]] = dict.fromkeys((400, 404, 422), PROBLEM)
+STORE_ERRORS: dict[int | str, dict[str, Any]] = {**ERRORS, 503: PROBLEM}
 
 K = Annotated[int, QueryParameter(ge=1, le=schemas.MAX_K)]
 

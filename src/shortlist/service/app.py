@@ -24,6 +24,9 @@ from shortlist.service import (
     problems,
     recommendation_routes,
 )
+from shortlist.service.guard import Guard, describe, describe_limits
+from shortlist.service.keys import Keyring
+from shortlist.service.limits import Limits
 from shortlist.service.middleware import Edge
 from shortlist.service.peers import Peers
 from shortlist.service.serving import Serving
@@ -39,6 +42,8 @@ def create_app(
     peers: Peers | None = None,
     access_log: bool = False,
     timeout: float | None = None,
+    keys: Keyring | None = None,
+    rate: float | None = None,
 ) -> FastAPI:
     """An application over one recommender and one event store.
 
@@ -49,6 +54,8 @@ def create_app(
         peers: the other workers of one server.
         access_log: whether each request becomes a line of the log.
         timeout: seconds the model may take before what is popular answers.
+        keys: who may ask; None: anybody may.
+        rate: requests a second each key may ask of this worker, or each address without keys; None: any number.
     """
     serving = Serving(recommender, events, load, peers, timeout)
 
@@ -60,6 +67,9 @@ def create_app(
     app = FastAPI(
         title="Shortlist", version=version("shortlist"), description="Recommendations over HTTP.", lifespan=lifespan
     )
+    if keys is not None or rate is not None:
+        limits = None if rate is None else Limits(rate)
+        app.add_middleware(Guard, metrics=serving.metrics, keys=keys, limits=limits)
     app.add_middleware(Edge, metrics=serving.metrics, access_log=access_log)
     problems.install(app)
     for routes in (recommendation_routes, event_routes, catalogue_routes, item_routes, map_routes, operation_routes):
@@ -78,5 +88,9 @@ def create_app(
         """The web page."""
         return FileResponse(STATIC / "index.html", headers={"Cache-Control": "no-cache"})
 
+    if keys is not None:
+        describe(app)
+    if rate is not None:
+        describe_limits(app)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app

@@ -48,6 +48,12 @@ class Metrics:
         self.commit_events = Histogram(
             "shortlist_commit_events", "Events made durable together", registry=registry, buckets=COUNTS[1:]
         )
+        self.refused = Counter(
+            "shortlist_refused_requests",
+            "Requests refused unread: without a known key (key), the right scope (scope), or too many (rate)",
+            ["reason"],
+            registry=registry,
+        )
         self.reloads = Counter("shortlist_reloads", "Artifacts loaded anew", ["result"], registry=registry)
 
     def committed(self, rows: int, seconds: float) -> None:

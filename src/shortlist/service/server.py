@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import logging
 import os
@@ -16,11 +17,12 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from shortlist.errors import ShortlistError
+from shortlist.errors import SettingsError, ShortlistError
 from shortlist.events import EventStore
 from shortlist.recommender import Recommender, artifact
 from shortlist.recommender.reshaping import steps_of
 from shortlist.service.app import create_app
+from shortlist.service.keys import Keyring
 from shortlist.service.metrics import MULTIPROCESS
 from shortlist.service.peers import Peers
 
@@ -38,6 +40,8 @@ class Service:
         workers: processes that answer.
         access_log: whether each request becomes a line of JSON on standard error.
         timeout: seconds the model may take before what is popular answers.
+        keys: file of API keys; None: anybody may ask.
+        rate: requests a second each key may ask of one worker.
         rerank: settings file whose ``[[rerank]]`` counts in place of the artifact's.
         peers: folder that several workers share.
     """
@@ -48,6 +52,8 @@ class Service:
     access_log: bool = False
     timeout: float | None = None
     rerank: str | None = None
+    keys: str | None = None
+    rate: float | None = None
     peers: str | None = None
 
     def load(self) -> Recommender:
@@ -65,6 +71,8 @@ class Service:
             peers=None if self.peers is None else Peers(Path(self.peers), self.workers),
             access_log=self.access_log,
             timeout=self.timeout,
+            keys=None if self.keys is None else Keyring(Path(self.keys)),
+            rate=self.rate,
         )
 
 
@@ -89,6 +97,32 @@ def check_port(host: str, port: int) -> None:
             raise ShortlistError(
                 f"Cannot listen on {host}:{port}: {error.strerror}. Another program may use it; choose another with --port."
             ) from None
+
+
+def check_exposure(host: str, keys: str | None, insecure: bool) -> None:
+    """Refuse to be open to a network without keys.
+
+    Raises:
+        SettingsError: others could reach it, and nothing would ask who they are.
+    """
+    if keys is not None:
+        Keyring(Path(keys))  # what is wrong is said here, before anything is loaded
+    elif not insecure and not _is_loopback(host):
+        raise SettingsError(
+            f"{host or 'an empty host'} can be reached from other machines, and whoever reaches the service may read, write, "
+            "delete and reload. Make keys (shortlist keys add keys.toml --name NAME --scopes read,write) and serve with "
+            "--keys keys.toml; or stay on --host 127.0.0.1. Where something before it asks who they are: --insecure."
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    if not host:
+        return False  # all addresses
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return False
+    return all(ipaddress.ip_address(str(one[4][0]).partition("%")[0]).is_loopback for one in found)
 
 
 def run(service: Service, host: str, port: int, on_ready: Callable[[], None] = lambda: None) -> None:
