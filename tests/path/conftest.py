@@ -16,14 +16,15 @@ import uvicorn
 from shortlist.events import EventStore
 from shortlist.recommender import Recommender
 from shortlist.service.app import create_app
+from shortlist.service.keys import Keyring
 
 
 @contextmanager
-def served(recommender: Recommender, store: EventStore | None = None) -> Iterator[str]:
+def served(recommender: Recommender, store: EventStore | None = None, keys: Keyring | None = None) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(create_app(recommender, store), port=port, log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(create_app(recommender, store, keys=keys), port=port, log_level="warning"))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:

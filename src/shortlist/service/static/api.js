@@ -23,8 +23,24 @@ async function problemOf(response) {
   return new ApiError(detailText(problem?.detail) || title, { status: response.status, title });
 }
 
+const KEPT = "shortlist.key";
+export const KEY_REFUSED = "shortlist:key-refused";
+
+/** For this tab and no longer; letters, digits, - and _ alone, since anything else is no key and no header either. */
+export const keepKey = (key) => sessionStorage.setItem(KEPT, key.replace(/[^\w-]/g, ""));
+
+function keyHeader() {
+  let key = null;
+  try {
+    key = sessionStorage.getItem(KEPT);
+  } catch {
+    // a browser that keeps nothing: go on without
+  }
+  return key ? { authorization: `Bearer ${key}` } : {};
+}
+
 async function request(path, { signal, body, bytes = false } = {}) {
-  const options = { signal, headers: { accept: "application/json" } };
+  const options = { signal, headers: { accept: "application/json", ...keyHeader() } };
   if (body !== undefined) {
     options.method = "POST";
     options.headers["content-type"] = "application/json";
@@ -37,7 +53,11 @@ async function request(path, { signal, body, bytes = false } = {}) {
     if (error.name === "AbortError") throw error;
     throw new ApiError("The service cannot be reached. Is it still running?", { title: "No connection" });
   }
-  if (!response.ok) throw await problemOf(response);
+  if (!response.ok) {
+    const error = await problemOf(response);
+    if (error.status === 401 || error.status === 403) dispatchEvent(new CustomEvent(KEY_REFUSED, { detail: error }));
+    throw error;
+  }
   return (bytes ? response.arrayBuffer() : response.json()).catch((error) => {
     if (error.name === "AbortError") throw error;
     throw new ApiError("The service gave an answer that cannot be read.", { status: response.status });
@@ -82,6 +102,18 @@ export const sendEvent = (userId, itemId, event, signal) =>
 export const recommendForTaste = (body, signal) => request("/v1/recommendations", { signal, body });
 
 export const getReport = (signal) => request("/v1/report", { signal });
+
+/** A link cannot bear a key, so with one the page is fetched and saved; true: that is under way. */
+export function saveWithKey(path, name) {
+  if (!keyHeader().authorization) return false;
+  request(path, { bytes: true }).then((page) => {
+    const link = Object.assign(document.createElement("a"), { download: name });
+    link.href = URL.createObjectURL(new Blob([page], { type: "text/html" }));
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  }, () => {}); // a refusal has its form
+  return true;
+}
 
 export const getMap = (signal) => request("/v1/map", { signal });
 

@@ -7,6 +7,7 @@ import { Discover } from "/static/discover.js";
 import { ItemDrawer } from "/static/item.js";
 import { Items } from "/static/items.js";
 import { MapView } from "/static/map.js";
+import { KeyForm } from "/static/key.js";
 import { Report } from "/static/report.js";
 import { useTaste, useTheme } from "/static/store.js";
 import { titleOf } from "/static/text.js";
@@ -100,6 +101,7 @@ function App() {
   return html`<${Page.Provider} value=${page}>
     <${Header} view=${route.view} liked=${taste.liked.length} onSkip=${skip} />
     <main id="main" ref=${main} tabindex="-1">
+      <${KeyForm} />
       ${route.view === "discover" && html`<${Discover} key="discover" />`}
       ${route.view === "items" && html`<${Items} key="items" itemId=${route.id} />`}
       ${route.view === "map" && html`<${MapView} key="map" target=${route} />`}

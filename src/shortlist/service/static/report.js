@@ -1,6 +1,6 @@
 // Report: how the model was measured, and against what.
 import { html } from "/static/vendor/preact-htm.js";
-import { getReport, useResource } from "/static/api.js";
+import { getReport, saveWithKey, useResource } from "/static/api.js";
 import { Problem, Skeleton } from "/static/components.js";
 import { cell, day, duration, isRecord, number, words } from "/static/text.js";
 
@@ -87,7 +87,7 @@ function Models({ report }) {
   </div>
   <p class="fine">Best value of each metric in bold, its interval in brackets${Number.isFinite(report.num_queries)
     ? ` over ${number(report.num_queries)} queries` : ""}. Where two intervals overlap, take a lead with care.
-    <a href="/report">The full report</a> has all figures, slices, curves and costs on one page.</p></section>`;
+    <a href="/report" onClick=${(event) => saveWithKey("/report", "report.html") && event.preventDefault()}>The full report</a> has all figures, slices, curves and costs on one page.</p></section>`;
 }
 
 /** One value of the data summary; times are printed as days and durations. */
