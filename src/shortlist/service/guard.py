@@ -81,8 +81,7 @@ class Guard:
         token = bearer(scope["headers"])
         key = self.keys.find(token) if self.keys is not None and token is not None else None
         if self.limits is not None:
-            client = scope.get("client") or ("",)
-            wait = self.limits.wait(f"address {client[0]}" if key is None else f"key {key.name}")
+            wait = self.limits.wait(_address(scope) if key is None else f"key {key.name}")
             if wait > 0:
                 return self._refuse("rate", _too_many(self.limits, wait))
         if self.keys is None or (key is not None and key.may(needed or ADMIN)):
@@ -144,8 +143,13 @@ def describe_limits(app: FastAPI) -> None:
     app.openapi = with_limits  # type: ignore[method-assign]
 
 
+def _address(scope: Scope) -> str:
+    client = scope.get("client") or ("",)
+    return f"address {client[0][:64]}"  # a proxy's header says it, so it could be of any length
+
+
 def _unknown(token: bytes | None) -> Response:
-    how = "Send it as the header  Authorization: Bearer KEY  ; `shortlist keys add` makes one."
+    how = "Send it as the header Authorization: Bearer KEY (`shortlist keys add` makes one)."
     if token is None:
         answer = problem(401, "Key needed", f"This service asks for an API key. {how}")
     else:
