@@ -146,6 +146,18 @@ def test_problems(client: TestClient, method: str, url: str, body: Any, status: 
     assert detail in document["detail"]
 
 
+def test_a_page_of_another_origin_changes_nothing(client: TestClient) -> None:
+    body, plain = json.dumps({"history": [1], "k": 3}), {"content-type": "text/plain"}
+    for foreign in ("https://elsewhere.example", "http://testserver:81", "null"):
+        refused = client.post("/v1/reload", content=body, headers={**plain, "origin": foreign})
+        assert refused.status_code == 403
+        assert refused.json()["title"] == "Another origin"
+        assert client.get("/v1/recommendations/1?k=1", headers={"origin": foreign}).status_code == 200
+    own = client.post("/v1/recommendations", content=body, headers={"origin": "http://testserver"})
+    assert own.status_code == 200
+    assert len(own.json()["items"]) == 3
+
+
 def test_answers_fit_the_published_schema(client: TestClient) -> None:
     from shortlist.service import schemas
 

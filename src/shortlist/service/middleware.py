@@ -17,6 +17,7 @@ from shortlist.service.problems import problem
 MAX_BODY = 4 * 1024 * 1024
 POLICY = b"default-src 'self'; frame-ancestors 'none'; base-uri 'self'; form-action 'self'"
 _METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}  # any other word comes from outside
+_READING = {"GET", "HEAD", "OPTIONS"}
 LOG = logging.getLogger("shortlist.access")
 
 Message = MutableMapping[str, Any]
@@ -54,7 +55,9 @@ class Edge:
             await send(message)
 
         try:
-            if _announced(scope) > MAX_BODY:
+            if _is_foreign(scope):
+                await _from_elsewhere()(scope, receive, sending)
+            elif _announced(scope) > MAX_BODY:
                 await _too_large()(scope, receive, sending)
             else:
                 await self.app(scope, _limited(receive), sending)
@@ -83,6 +86,24 @@ def _headers(path: str, request_id: str) -> list[tuple[bytes, bytes]]:
     if path.startswith("/static/"):
         headers.append((b"cache-control", b"no-cache"))  # names carry no hash: ask, and be told 304
     return headers
+
+
+def _is_foreign(scope: Scope) -> bool:
+    """Whether a page of another origin has a browser send what changes something: a plain POST needs nobody's leave."""
+    if scope["method"] in _READING:
+        return False
+    headers = dict(scope["headers"])
+    origin = headers.get(b"origin")
+    return origin is not None and origin.partition(b"://")[2].lower() != headers.get(b"host", b"").lower()
+
+
+def _from_elsewhere() -> Any:
+    return problem(
+        403,
+        "Another origin",
+        "A page of another origin may not ask this of the service. Send it from a server, without an Origin header, or from the "
+        "service's own page; a proxy in between has to pass the Host header on as it came.",
+    )
 
 
 def _announced(scope: Scope) -> int:
