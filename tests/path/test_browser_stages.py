@@ -24,7 +24,7 @@ class Backwards:
 
     name = "backwards"
 
-    def score(self, queries: QueryBatch, candidates: Ragged) -> np.ndarray:  # type: ignore[type-arg]
+    def score(self, queries: QueryBatch, candidates: Ragged, retrieved: Any) -> np.ndarray:  # type: ignore[type-arg]
         return (np.arange(len(candidates.values)) - candidates.offsets[candidates.row_of_value]).astype(np.float32)
 
 

@@ -57,7 +57,9 @@ def test_every_key_is_compared_in_constant_time(tmp_path: Path, monkeypatch: pyt
         assert compared == [True] * 3, "however soon it was found"
 
 
-def test_a_running_service_follows_the_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_running_service_follows_the_file(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file, now = tmp_path / "keys.toml", 0.0
     old = add_key(file, "old", ["read"]).encode()
     ring = Keyring(file, clock=lambda: now)
@@ -66,7 +68,9 @@ def test_a_running_service_follows_the_file(tmp_path: Path, caplog: pytest.LogCa
     assert (ring.find(old) is None, ring.find(new) is None) == (False, True), "looked at once a second"
     now = 1.0
     assert (ring.find(old) is None, ring.find(new) is None) == (True, False)
-    logging.getLogger("shortlist").propagate = True
+    for name in ("shortlist", "shortlist.service"):  # a server that ran before has set up its own log
+        monkeypatch.setattr(logging.getLogger(name), "handlers", [])
+        monkeypatch.setattr(logging.getLogger(name), "propagate", True)
     for now, text in ((2.0, f"[new]\nsha256 = '{new.decode()}'"), (3.0, None)):  # noqa: B007 - the clock reads it
         if text is None:
             file.unlink()
