@@ -123,13 +123,7 @@ def last_items(dataset: Dataset, after_cut: Holdout) -> Holdout:
     last = split(dataset, SplitSettings(history="in_order")).test
     assert last.queries.time is not None
     rows = np.flatnonzero(last.queries.time >= after_cut.queries.time.min())
-    return replace(
-        last,
-        queries=last.queries.take(rows),
-        user_idx=last.user_idx[rows],
-        seen=last.seen.take(rows),
-        targets=last.targets.take(rows),
-    )
+    return last.take(rows)
 
 
 def network(dataset: Dataset, parts: Split, settings: Settings, console: Console | None) -> Retriever:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -123,19 +123,7 @@ def sample(holdout: Holdout, most: int, seed: int = 0) -> Holdout:
     if len(holdout) <= most:
         return holdout
     rows = np.sort(np.random.default_rng(seed).choice(len(holdout), most, replace=False))
-    return part_of(holdout, rows)
-
-
-def part_of(holdout: Holdout, rows: NDArray[np.int64]) -> Holdout:
-    """Some of the queries."""
-    return replace(
-        holdout,
-        queries=holdout.queries.take(rows),
-        user_idx=holdout.user_idx[rows],
-        seen=holdout.seen.take(rows),
-        targets=holdout.targets.take(rows),
-        negatives=None if holdout.negatives is None else holdout.negatives.take(rows),
-    )
+    return holdout.take(rows)
 
 
 def padded(lists: Sequence[ScoredItems], width: int | None = None) -> NDArray[np.int32]:

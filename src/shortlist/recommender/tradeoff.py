@@ -19,7 +19,7 @@ from shortlist.evaluation.report import plain
 from shortlist.evaluation.stage_table import add_columns, cells, figure_table, shown_names
 from shortlist.evaluation.statistics import compare, resampled_means
 from shortlist.recommender.recommender import Recommender
-from shortlist.recommender.stage_evaluation import StagedHoldout, learned_from, padded, page_length, part_of, sample
+from shortlist.recommender.stage_evaluation import StagedHoldout, learned_from, padded, page_length, sample
 from shortlist.settings import RerankSettings
 from shortlist.settings.reranking import AnyStep
 
@@ -194,7 +194,7 @@ def _parts(
         chosen_on = (sample(parts.valid, most, seed), log, "the validation part")
         return chosen_on, (sample(parts.test, most, seed), log, "the test")
     order = np.random.default_rng(seed).permutation(len(parts.test))
-    halves = [part_of(parts.test, np.sort(one)) for one in np.array_split(order, 2)]
+    halves = [parts.test.take(np.sort(one)) for one in np.array_split(order, 2)]
     one, other = (sample(half, most, seed) for half in halves)
     return (one, log, "one half of the test (validation was trained on)"), (other, log, "the other half of the test")
 
