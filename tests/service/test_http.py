@@ -153,7 +153,7 @@ def test_a_page_of_another_origin_changes_nothing(client: TestClient) -> None:
         assert refused.status_code == 403
         assert refused.json()["title"] == "Another origin"
         assert client.get("/v1/recommendations/1?k=1", headers={"origin": foreign}).status_code == 200
-    own = client.post("/v1/recommendations", content=body, headers={"origin": "http://testserver"})
+    own = client.post("/v1/recommendations", json=json.loads(body), headers={"origin": "http://testserver"})
     assert own.status_code == 200
     assert len(own.json()["items"]) == 3
 
