@@ -1,4 +1,4 @@
-"""Approximate top-100 beside Faiss (lists, graphs, fast-scan codes) and ScaNN, each tuned by hand; and what filters cost.
+"""Approximate top-100 beside Faiss, hnswlib, USearch and ScaNN, each tuned by hand; and what filters cost.
 
     python -m benchmarks.ann [--data gowalla ml-1m resampled] [--threads 1 2] [--peers .peers]
 
@@ -35,7 +35,16 @@ from shortlist.retrieval import Candidates, ExactIndex
 from shortlist.settings import Settings
 
 SCRIPT = ROOT / "benchmarks/loops/ann.py"
-LIBRARIES = ("shortlist-exact", "shortlist-ann", "faiss-ivf", "faiss-hnsw", "faiss-codes", "scann")
+LIBRARIES = (
+    "shortlist-exact",
+    "shortlist-ann",
+    "faiss-ivf",
+    "faiss-hnsw",
+    "faiss-codes",
+    "hnswlib",
+    "usearch",
+    "scann",
+)
 RECALLS, K, DIM, QUERIES = (0.95, 0.99), 100, 64, 512
 Vectors = NDArray[np.float32]
 

@@ -5,8 +5,8 @@
 Three corpora of 64 dimensions, 256 queries each:
 
 - gaussian: a million items, nothing to prune: all norms are nearly alike; each query has seen 100 random items;
-- gowalla: an mf fitted here (6 iterations, 41 thousand items), the queries are users of the test part with what they have seen;
 - gowalla: an mf fitted here (6 iterations, 41 thousand items); the queries are users of its test part, with what they have seen;
+- resampled: a million items drawn from those of gowalla with repeats, each with noise of its own (a fifth of
   the spread of each dimension, in proportion to the vector's length). Its queries are the same users; seen are 100 random items.
 
 Everyone is a process of its own, one after the other, and of all rounds and repeats the shortest time is shown, of a batch
@@ -42,9 +42,15 @@ from shortlist.retrieval.pruning import Bounds, promising_first
 from shortlist.settings import Settings
 
 ROOT = Path(__file__).parents[1]
-REQUIREMENTS = {"implicit": "implicit==0.7.3", "faiss": "faiss-cpu==1.15.1", "scann": "scann==1.4.2"}
+REQUIREMENTS = {
+    "implicit": "implicit==0.7.3",
+    "faiss": "faiss-cpu==1.15.1",
+    "scann": "scann==1.4.2",
+    "hnswlib": "hnswlib==0.8.0",
+    "usearch": "usearch==2.26.6",
+}
 OURS = ("shortlist", "shortlist without numba")
-NAMES = (*OURS, "product", "NumPy", "torch", *REQUIREMENTS)
+NAMES = (*OURS, "product", "NumPy", "torch", "implicit", "faiss", "scann")
 QUERIES, ITEMS, DIM, K = 256, 1_000_000, 64, 100
 Corpus = tuple[NDArray[np.float32], NDArray[np.float32], Ragged]  # items, queries, what each has seen
 

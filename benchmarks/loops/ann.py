@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 K, SINGLES, REPEATS, SEED = 100, 100, 3, 1
+BREADTHS = (100, 150, 200, 300, 400, 600, 800, 1200, 1600)  # of graphs
 Search = Callable[[Any], Any]  # queries [b, D] → item indices [b, K]
 folder = Path(sys.argv[1])
 items, queries, choosing, truth = (
@@ -60,7 +61,7 @@ def with_faiss(kind: str) -> Iterator[tuple[str, Search]]:
         index = faiss.IndexHNSWFlat(vectors.shape[1], 32)
         index.hnsw.efConstruction = 100
         index.add(vectors)
-        for breadth in (100, 150, 200, 300, 400, 600, 800, 1200, 1600):
+        for breadth in BREADTHS:
             index.hnsw.efSearch = breadth
             yield f"breadth {breadth}", lambda part: index.search(augmented(part, 0), K)[1]
     else:
@@ -70,6 +71,35 @@ def with_faiss(kind: str) -> Iterator[tuple[str, Search]]:
         for factor in (2, 4, 8, 16, 32, 64):
             index.k_factor = factor
             yield f"refine {factor} k", lambda part: index.search(part, K)[1]
+
+
+def with_hnswlib() -> Iterator[tuple[str, Search]]:
+    """Graphs over the sphere, by distance."""
+    import hnswlib
+
+    vectors = on_sphere()
+    index = hnswlib.Index(space="l2", dim=vectors.shape[1])
+    index.init_index(max_elements=len(vectors), M=32, ef_construction=100, random_seed=SEED)
+    index.add_items(vectors, num_threads=threads)
+    for breadth in BREADTHS:
+        index.set_ef(breadth)
+        yield f"breadth {breadth}", lambda part: index.knn_query(augmented(part, 0), K, num_threads=threads)[0]
+
+
+def with_usearch() -> Iterator[tuple[str, Search]]:
+    """Graphs over the sphere, by distance, float32."""
+    from usearch.index import Index
+
+    vectors = on_sphere()
+    index = Index(ndim=vectors.shape[1], metric="l2sq", dtype="f32", connectivity=32, expansion_add=100)
+    index.add(np.arange(len(vectors)), vectors, threads=threads)
+    for breadth in BREADTHS:
+        index.expansion_search = breadth
+
+        def search(part: Any) -> Any:
+            return np.atleast_2d(index.search(augmented(part, 0), K, threads=threads).keys)
+
+        yield f"breadth {breadth}", search
 
 
 def with_scann() -> Iterator[tuple[str, Search]]:
@@ -127,6 +157,8 @@ def main() -> None:
     name, _, kind = sys.argv[2].partition("-")
     makers = {
         "faiss": lambda: with_faiss(kind),
+        "hnswlib": with_hnswlib,
+        "usearch": with_usearch,
         "scann": with_scann,
         "shortlist": lambda: with_shortlist(kind),
     }
