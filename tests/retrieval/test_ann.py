@@ -16,7 +16,9 @@ from shortlist.errors import ArtifactError
 from shortlist.retrieval import AnnIndex, Candidates, ExactIndex, clusters, measuring
 from shortlist.retrieval.clusters import Clusters
 from shortlist.retrieval.effort import Effort
+from shortlist.retrieval.filters import pack
 from shortlist.retrieval.measuring import Asked, masks
+from shortlist.retrieval.selection import NO_KEY, from_keys
 from shortlist.retrieval.tuning import Tuned, tune
 
 Vectors = NDArray[np.float32]
@@ -163,6 +165,29 @@ def test_alone_as_among_others(monkeypatch: pytest.MonkeyPatch) -> None:
     for row in range(40):
         alone = index.search(queries[[row]], 20, candidates.take(np.array([row])))[0]
         assert alone.item_idx.tolist() == together[row].item_idx.tolist()
+
+
+def test_compiled_as_with_faiss_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    items, queries = taste_vectors()
+    candidates = seen_by(len(queries))
+    bitmap = pack(np.random.default_rng(8).random((1, len(items))) < 0.3)[0]
+    lists = np.tile(np.array([3, 40, 7, -1, -1]), (len(queries), 1))
+    lists[::2, 2:4] = 11, 12
+    found = []
+    for has_numba in (True, False):
+        monkeypatch.setattr(clusters, "has_numba", lambda has_numba=has_numba: has_numba)
+        made = Clusters.build(items, 64)
+        found.append(
+            [made.best(queries, k, 9, candidates.exceptions, bits) for k in (5, 700) for bits in (None, bitmap)]
+            + [made.best_in(queries, 40, lists, candidates.exceptions, bits) for bits in (None, bitmap)]
+        )
+    for one, other in zip(*found, strict=True):
+        assert (one != NO_KEY).sum() > len(one)
+        (mine, my_scores), (theirs, their_scores) = from_keys(one), from_keys(other)
+        np.testing.assert_array_equal(
+            np.sort(mine), np.sort(theirs)
+        )  # of scores that differ in the last bit either comes first
+        np.testing.assert_allclose(my_scores, their_scores, rtol=1e-5, atol=1e-5)
 
 
 def test_saved_is_loaded(tmp_path: Path) -> None:

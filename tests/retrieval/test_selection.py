@@ -33,7 +33,7 @@ def test_large_blocks_take_the_compiled_road_where_there_is_one(monkeypatch: pyt
     monkeypatch.setattr(selection, "_COMPILED_CELLS", 100)
     monkeypatch.setattr(compiled, "top", lambda *arguments: calls.append(arguments) or expected)
     assert selection.top(scores, 3) is expected
-    monkeypatch.setattr(selection, "_HAS_NUMBA", False)
+    monkeypatch.setattr(selection, "has_numba", lambda: False)
     np.testing.assert_array_equal(selection.top(scores, 3)[0], expected[0])
     assert len(calls) == 1
 

@@ -8,17 +8,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from shortlist.data.ragged import Ragged, is_among
+from shortlist.data.ragged import Ragged
 from shortlist.retrieval.base import ScoredItems, Vectors
 from shortlist.retrieval.clusters import STANDING_OUT, Clusters
 from shortlist.retrieval.effort import Effort
 from shortlist.retrieval.exact import ExactIndex
 from shortlist.retrieval.filters import ALL, NONE, Bitmap, Candidates
-from shortlist.retrieval.selection import NO_KEY, from_keys, to_keys
+from shortlist.retrieval.selection import NO_KEY, Keys, from_keys, to_keys
 
 FILE = "clusters.faiss"
 _QUERIES = 128  # at one time
-Keys = NDArray[np.int64]  # see selection.to_keys
 Rows = NDArray[np.int64]
 
 
@@ -103,20 +102,18 @@ class AnnIndex:
 
     def _first(self, queries: NDArray[np.float32], k: int, exceptions: Ragged) -> Keys:
         """Without a filter: the number of clusters that was measured to be enough."""
-        fetch = min(k + int(exceptions.lengths.max(initial=0)), len(self))
-        found = self.clusters.search(queries, fetch, self.effort.probes)
-        return self._best(*found, queries, k, exceptions, None)
+        return self.clusters.best(queries, k, self.effort.probes, exceptions)
 
     def _deep(
         self, queries: NDArray[np.float32], k: int, exceptions: Ragged, bitmap: Bitmap | None, share: float
     ) -> Keys:
         """Promising clusters first, then every one that may hold something better than the k-th best of these."""
-        fetch = min(k + int(exceptions.lengths.max(initial=0)), len(self))
         middle, standing_out = self.clusters.promises(queries)
         first = self._first_clusters(share)
         order = np.argpartition(-(middle + STANDING_OUT * standing_out), first - 1, axis=1)[:, :first]
-        found = self.clusters.search_in(queries, fetch, order, bitmap)
-        keys = self._best(*found, queries, k, exceptions, bitmap)
+        keys = self.clusters.best_in(queries, k, order, exceptions, bitmap)
+        if bitmap is not None and len(exceptions.values):
+            keys = _merged(keys, self._brought_in(queries, exceptions, bitmap))
         least = from_keys(keys[:, -1])[1]
         may_help = middle + np.float32(self.effort.reach) * standing_out >= least[:, None]
         np.put_along_axis(may_help, order, False, axis=1)
@@ -127,9 +124,10 @@ class AnnIndex:
         if len(rows):
             row, cluster = np.nonzero(may_help[rows])
             lists = Ragged.from_row_of_value(cluster, row, len(rows))
-            found = self.clusters.search_in(queries[rows], fetch, lists.padded(int(lists.lengths.max()), -1), bitmap)
-            more = self._best(*found, queries[rows], k, exceptions.take(rows), None)
-            keys[rows] = np.sort(np.concatenate([keys[rows], more], axis=1), axis=1)[:, :k]
+            rest = lists.padded(int(lists.lengths.max()), -1)
+            keys[rows] = _merged(
+                keys[rows], self.clusters.best_in(queries[rows], k, rest, exceptions.take(rows), bitmap)
+            )
         return keys
 
     def _first_clusters(self, share: float) -> int:
@@ -140,26 +138,6 @@ class AnnIndex:
         """About as many items are looked at first under a filter that keeps this share."""
         return self._first_clusters(share) * len(self) / len(self.clusters)
 
-    def _best(
-        self,
-        scores: NDArray[np.float32],
-        items: NDArray[np.int64],
-        queries: NDArray[np.float32],
-        k: int,
-        exceptions: Ragged,
-        bitmap: Bitmap | None,
-    ) -> Keys:
-        """[B, k] of what was found [B, fetch], best first, without exceptions, and with those that the bitmap has not."""
-        keys = np.where(items >= 0, to_keys(scores, items), NO_KEY)
-        if len(exceptions.values):
-            row = np.arange(len(queries))[:, None]
-            own = exceptions.row_of_value * len(self) + exceptions.values
-            keys[is_among((row * len(self) + items).ravel(), own).reshape(items.shape)] = NO_KEY
-            if bitmap is not None:
-                keys = np.concatenate([keys, self._brought_in(queries, exceptions, bitmap)], axis=1)
-        keys.sort(axis=1)
-        return keys[:, :k]
-
     def _brought_in(self, queries: NDArray[np.float32], exceptions: Ragged, bitmap: Bitmap) -> Keys:
         """[B, n] what is allowed although the bitmap has it not."""
         is_added = (bitmap[exceptions.values >> 3] >> (exceptions.values & 7).astype(np.uint8)) & 1 == 0
@@ -168,3 +146,8 @@ class AnnIndex:
         scores = np.einsum("nd,nd->n", queries[row], self.item_vectors[item])
         keys = Ragged.from_row_of_value(to_keys(scores, item), row, len(queries))
         return keys.padded(int(keys.lengths.max(initial=0)), int(NO_KEY))
+
+
+def _merged(keys: Keys, others: Keys) -> Keys:
+    """[B, k] the best of both."""
+    return np.sort(np.concatenate([keys, others], axis=1), axis=1)[:, : keys.shape[1]]

@@ -19,17 +19,22 @@ import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shortlist.data.ragged import Ragged, is_among
 from shortlist.errors import ArtifactError
 from shortlist.retrieval.filters import Bitmap
 from shortlist.retrieval.pruning import norms
+from shortlist.retrieval.selection import NO_KEY, Keys, has_numba, to_keys
+
+if TYPE_CHECKING:
+    from shortlist.retrieval.compiled_clusters import Lists
 
 STANDING_OUT = 2.0  # s: 1 to 3 are within a seventh of it, 0 looks at nearly twice the items (docs/search.md)
 _POINTS_PER_CLUSTER, _ROUNDS = 64, 8  # of k-means
@@ -48,7 +53,7 @@ class Clusters:
         self._index = index
         promises = faiss.downcast_index(index.quantizer).reconstruct_n(0, index.nlist)
         self._middles = np.ascontiguousarray(promises[:, :-1])
-        self._radii = promises[:, -1]
+        self._radii = np.ascontiguousarray(promises[:, -1])
         self.sizes = np.array([index.invlists.list_size(number) for number in range(index.nlist)], dtype=np.int64)
 
     def __len__(self) -> int:
@@ -81,36 +86,53 @@ class Clusters:
             index.add_core(len(ids), faiss.swig_ptr(vectors), faiss.swig_ptr(ids), faiss.swig_ptr(own))
         return cls(index)
 
-    def search(
-        self, query_vectors: NDArray[np.float32], fetch: int, probes: int, bitmap: Bitmap | None = None
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Scores and items [B, fetch] of the best within the ``probes`` most promising clusters; −1: there are no more.
+    def best(
+        self,
+        query_vectors: NDArray[np.float32],
+        k: int,
+        probes: int,
+        exceptions: Ragged,
+        bitmap: Bitmap | None = None,
+    ) -> Keys:
+        """Keys [B, k] of the best within the ``probes`` most promising clusters; ``NO_KEY`` behind the last.
 
         Args:
             query_vectors: [B, D] finite.
-            fetch: items wanted.
+            k: items wanted.
             probes: clusters looked at.
+            exceptions: B rows of items that may not come back.
             bitmap: [⌈N / 8⌉] the items that may come back (``filters.pack``); None: all.
         """
+        queries, probes = self._standing_out(query_vectors), min(probes, len(self))
+        if self._lists is not None:
+            return self._lists.best(queries, k, exceptions, probes, bitmap)
 
         def ask(_: slice, queries: Any, asked: Any, scores: Any, items: Any) -> None:
-            self._index.search(queries, fetch, params=asked, D=scores, I=items)
+            self._index.search(queries, scores.shape[1], params=asked, D=scores, I=items)
 
-        return self._ask(ask, query_vectors, fetch, probes, bitmap)
+        return self._ask(ask, queries, k, probes, exceptions, bitmap)
 
-    def search_in(
-        self, query_vectors: NDArray[np.float32], fetch: int, lists: NDArray[np.int64], bitmap: Bitmap | None = None
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """``search`` in given clusters [B, P], −1 behind the last."""
+    def best_in(
+        self,
+        query_vectors: NDArray[np.float32],
+        k: int,
+        lists: NDArray[np.int64],
+        exceptions: Ragged,
+        bitmap: Bitmap | None = None,
+    ) -> Keys:
+        """``best`` in given clusters [B, P], −1 behind the last."""
+        queries = self._standing_out(query_vectors)
+        if self._lists is not None:
+            return self._lists.best_in(queries, k, exceptions, lists, bitmap)
         swig_ptr, lists = require_faiss().swig_ptr, np.ascontiguousarray(lists)
         middle_scores = np.zeros(lists.shape, dtype=np.float32)  # not used: scores are those of the vectors
 
         def ask(part: slice, queries: Any, asked: Any, scores: Any, items: Any) -> None:
             arrays = (lists[part], middle_scores[part], scores, items)
             pointers = (swig_ptr(one) for one in arrays)
-            self._index.search_preassigned_c(len(queries), swig_ptr(queries), fetch, *pointers, False, asked)
+            self._index.search_preassigned_c(len(queries), swig_ptr(queries), scores.shape[1], *pointers, False, asked)
 
-        return self._ask(ask, query_vectors, fetch, lists.shape[1], bitmap)
+        return self._ask(ask, queries, k, lists.shape[1], exceptions, bitmap)
 
     def promises(self, query_vectors: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Scores [B, C] of the clusters' middles, and |q| r / √D, of which members stand out by a few at most."""
@@ -118,21 +140,16 @@ class Clusters:
         return middle, norms(query_vectors).astype(np.float32)[:, None] * self._radii
 
     def _ask(
-        self,
-        ask: Callable[..., None],
-        query_vectors: NDArray[np.float32],
-        fetch: int,
-        probes: int,
-        bitmap: Bitmap | None,
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """A few queries at a time, in threads."""
-        faiss = require_faiss()
-        queries = _beside(query_vectors, (STANDING_OUT * norms(query_vectors)).astype(np.float32))
+        self, ask: Callable[..., None], queries: Any, k: int, probes: int, exceptions: Ragged, bitmap: Bitmap | None
+    ) -> Keys:
+        """Faiss, a few queries at a time, in threads; what is excluded is asked for besides and dropped."""
+        faiss, num_items = require_faiss(), int(self._index.ntotal)
+        fetch = min(k + int(exceptions.lengths.max(initial=0)), num_items)
         scores = np.empty((len(queries), fetch), dtype=np.float32)
         items = np.empty((len(queries), fetch), dtype=np.int64)
         bits = None if bitmap is None else np.ascontiguousarray(bitmap)
         selector = None if bits is None else faiss.IDSelectorBitmap(len(bits), faiss.swig_ptr(bits))
-        asked = faiss.SearchParametersIVF(nprobe=min(probes, len(self)), sel=selector)
+        asked = faiss.SearchParametersIVF(nprobe=probes, sel=selector)
 
         def work(start: int) -> None:
             part = slice(start, start + _TOGETHER)
@@ -140,7 +157,29 @@ class Clusters:
             ask(part, queries[part], asked, scores[part], items[part])
 
         in_turn(work, range(0, len(queries), _TOGETHER))
-        return scores, items
+        keys = np.where(items >= 0, to_keys(scores, items), NO_KEY)
+        row, own = np.arange(len(queries))[:, None], exceptions.row_of_value * num_items + exceptions.values
+        keys[is_among((row * num_items + items).ravel(), own).reshape(items.shape)] = NO_KEY
+        keys.sort(axis=1)
+        return np.concatenate([keys, np.full((len(keys), max(0, k - fetch)), NO_KEY)], axis=1)[:, :k]
+
+    def _standing_out(self, query_vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """[B, D + 1] what is multiplied with (middle, radius)."""
+        return _beside(query_vectors, (STANDING_OUT * norms(query_vectors)).astype(np.float32))
+
+    @cached_property
+    def _lists(self) -> Lists | None:
+        """The compiled loops over the lists that Faiss keeps; None without numba."""
+        if not has_numba():
+            return None
+        from shortlist.retrieval.compiled_clusters import Lists
+
+        faiss, lists = require_faiss(), self._index.invlists
+        vectors, items = (
+            np.array([faiss.rev_swig_ptr(get(number), 1).ctypes.data for number in range(len(self))], dtype=np.int64)
+            for get in (lists.get_codes, lists.get_ids)
+        )
+        return Lists(vectors, items, self.sizes, self._middles, self._radii)
 
     def write(self, file: Path) -> None:
         """Save in Faiss's own format."""

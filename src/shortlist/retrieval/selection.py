@@ -6,6 +6,7 @@ A forbidden item has the score −inf.
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -19,14 +20,16 @@ _COMPARED_AT_ONCE = 4_000_000
 NO_KEY = np.int64(np.iinfo(np.int64).max)  # worse than any (see to_keys)
 
 
-def _has_numba() -> bool:
+Keys = NDArray[np.int64]  # see to_keys
+
+
+@cache
+def has_numba() -> bool:
+    """Whether loops can be compiled."""
     try:
         return find_spec("numba") is not None
     except ImportError:
         return False
-
-
-_HAS_NUMBA = _has_numba()
 
 
 def top(scores: NDArray[np.float32], k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
@@ -118,7 +121,7 @@ def lot(query: NDArray[np.int64], item: NDArray[np.int64]) -> NDArray[np.uint64]
 
 
 def _is_worth_compiling(scores: NDArray[np.float32]) -> bool:
-    return _HAS_NUMBA and scores.size >= _COMPILED_CELLS
+    return has_numba() and scores.size >= _COMPILED_CELLS
 
 
 def _best_first(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
