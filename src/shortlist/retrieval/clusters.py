@@ -103,14 +103,14 @@ class Clusters:
             exceptions: B rows of items that may not come back.
             bitmap: [⌈N / 8⌉] the items that may come back (``filters.pack``); None: all.
         """
-        queries, probes = self._standing_out(query_vectors), min(probes, len(self))
+        probes = min(probes, len(self))
         if self._lists is not None:
-            return self._lists.best(queries, k, exceptions, probes, bitmap)
+            return self._lists.best(query_vectors, k, exceptions, probes, bitmap)
 
         def ask(_: slice, queries: Any, asked: Any, scores: Any, items: Any) -> None:
             self._index.search(queries, scores.shape[1], params=asked, D=scores, I=items)
 
-        return self._ask(ask, queries, k, probes, exceptions, bitmap)
+        return self._ask(ask, query_vectors, k, probes, exceptions, bitmap)
 
     def best_in(
         self,
@@ -121,9 +121,8 @@ class Clusters:
         bitmap: Bitmap | None = None,
     ) -> Keys:
         """``best`` in given clusters [B, P], −1 behind the last."""
-        queries = self._standing_out(query_vectors)
         if self._lists is not None:
-            return self._lists.best_in(queries, k, exceptions, lists, bitmap)
+            return self._lists.best_in(query_vectors, k, exceptions, lists, bitmap)
         swig_ptr, lists = require_faiss().swig_ptr, np.ascontiguousarray(lists)
         middle_scores = np.zeros(lists.shape, dtype=np.float32)  # not used: scores are those of the vectors
 
@@ -132,7 +131,7 @@ class Clusters:
             pointers = (swig_ptr(one) for one in arrays)
             self._index.search_preassigned_c(len(queries), swig_ptr(queries), scores.shape[1], *pointers, False, asked)
 
-        return self._ask(ask, queries, k, lists.shape[1], exceptions, bitmap)
+        return self._ask(ask, query_vectors, k, lists.shape[1], exceptions, bitmap)
 
     def promises(self, query_vectors: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Scores [B, C] of the clusters' middles, and |q| r / √D, of which members stand out by a few at most."""
@@ -140,9 +139,16 @@ class Clusters:
         return middle, norms(query_vectors).astype(np.float32)[:, None] * self._radii
 
     def _ask(
-        self, ask: Callable[..., None], queries: Any, k: int, probes: int, exceptions: Ragged, bitmap: Bitmap | None
+        self,
+        ask: Callable[..., None],
+        query_vectors: Any,
+        k: int,
+        probes: int,
+        exceptions: Ragged,
+        bitmap: Bitmap | None,
     ) -> Keys:
         """Faiss, a few queries at a time, in threads; what is excluded is asked for besides and dropped."""
+        queries = _beside(query_vectors, (STANDING_OUT * norms(query_vectors)).astype(np.float32))
         faiss, num_items = require_faiss(), int(self._index.ntotal)
         fetch = min(k + int(exceptions.lengths.max(initial=0)), num_items)
         scores = np.empty((len(queries), fetch), dtype=np.float32)
@@ -163,10 +169,6 @@ class Clusters:
         keys.sort(axis=1)
         return np.concatenate([keys, np.full((len(keys), max(0, k - fetch)), NO_KEY)], axis=1)[:, :k]
 
-    def _standing_out(self, query_vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """[B, D + 1] what is multiplied with (middle, radius)."""
-        return _beside(query_vectors, (STANDING_OUT * norms(query_vectors)).astype(np.float32))
-
     @cached_property
     def _lists(self) -> Lists | None:
         """The compiled loops over the lists that Faiss keeps; None without numba."""
@@ -179,7 +181,7 @@ class Clusters:
             np.array([faiss.rev_swig_ptr(get(number), 1).ctypes.data for number in range(len(self))], dtype=np.int64)
             for get in (lists.get_codes, lists.get_ids)
         )
-        return Lists(vectors, items, self.sizes, self._middles, self._radii)
+        return Lists(vectors, items, self.sizes, self._middles, np.float32(STANDING_OUT) * self._radii)
 
     def write(self, file: Path) -> None:
         """Save in Faiss's own format."""

@@ -38,11 +38,11 @@ class Lists:
         items: [C] addresses of int64 [size].
         sizes: [C].
         middles: [C, D] of their vectors.
-        radii: [C] what their best members stand out by, of a query of length 1.
+        standing_out: [C] by so much the best members are above the middle, for a query of length 1.
     """
 
-    def __init__(self, vectors: Longs, items: Longs, sizes: Longs, middles: Floats, radii: Floats) -> None:
-        self._facts = (vectors, items, sizes, middles, radii)
+    def __init__(self, vectors: Longs, items: Longs, sizes: Longs, middles: Floats, standing_out: Floats) -> None:
+        self._facts = (vectors, items, sizes, middles, standing_out)
 
     def best(self, queries: Floats, k: int, exceptions: Ragged, probes: int, bitmap: Bitmap | None) -> Longs:
         """Keys [B, k] of the best in the ``probes`` most promising lists of each query; see ``clusters.Clusters.best``."""
@@ -56,6 +56,7 @@ class Lists:
         self, queries: Floats, k: int, exceptions: Ragged, lists: Longs, probes: int, bitmap: Bitmap | None
     ) -> Longs:
         keys = np.full((len(queries), k), NO_KEY)
+        queries = np.ascontiguousarray(queries, dtype=np.float32)
         bits = np.empty(0, np.uint8) if bitmap is None else np.ascontiguousarray(bitmap)
         values, offsets = np.ascontiguousarray(exceptions.values, dtype=np.int32), exceptions.offsets
 
@@ -90,14 +91,14 @@ def _items_at(address: np.int64, size: np.int64) -> Longs:
 
 @numba.njit(nogil=True, cache=True)
 def _search(
-    vectors: Longs, items: Longs, sizes: Longs, middles: Floats, radii: Floats, queries: Floats, lists: Longs, probes: int,
-    exceptions: NDArray[np.int32], offsets: Longs, bits: Bitmap, keys: Longs, rows: Longs,
+    vectors: Longs, items: Longs, sizes: Longs, middles: Floats, standing_out: Floats, queries: Floats,
+    lists: Longs, probes: int, exceptions: NDArray[np.int32], offsets: Longs, bits: Bitmap, keys: Longs, rows: Longs,
 ) -> None:  # fmt: skip
     k, num_lists, dim = keys.shape[1], len(sizes), middles.shape[1]
     promises, chosen = np.empty(num_lists, np.float32), np.empty(num_lists, np.int64)
     scores, found = np.empty(0, np.float32), np.empty(0, np.int64)
     for row in rows:
-        query, own = queries[row, :dim], exceptions[offsets[row] : offsets[row + 1]]
+        query, own = queries[row], exceptions[offsets[row] : offsets[row + 1]]
         count = 0
         if lists.shape[1]:
             for number in lists[row]:
@@ -107,8 +108,9 @@ def _search(
                 count += 1
         else:
             _dots(middles, query, promises)
+            length = np.sqrt((query * query).sum())
             for number in range(num_lists):
-                promises[number] += queries[row, dim] * radii[number]
+                promises[number] += length * standing_out[number]
             least = _least(promises, probes, 0)
             for number in range(num_lists):
                 chosen[count] = number

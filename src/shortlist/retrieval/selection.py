@@ -74,8 +74,10 @@ def from_keys(keys: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.fl
     """Items and scores of keys; of ``NO_KEY`` −1 and −inf."""
     ordered = (-(keys >> 32)).astype(np.int32)
     scores = np.where(ordered >= 0, ordered, ordered ^ np.int32(0x7FFFFFFF)).view(np.float32)
-    items = (keys & 0xFFFFFFFF).astype(np.int32)
-    return np.where(keys == NO_KEY, np.int32(-1), items), np.where(keys == NO_KEY, np.float32(-np.inf), scores)
+    items, is_none = (keys & 0xFFFFFFFF).astype(np.int32), keys == NO_KEY
+    if is_none.any():
+        items[is_none], scores[is_none] = -1, -np.inf
+    return items, scores
 
 
 def ranks(scores: NDArray[np.float32], targets: Ragged, first_query: int = 0) -> NDArray[np.int64]:
