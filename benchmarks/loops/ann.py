@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-K, SINGLES, REPEATS, SEED = 100, 100, 3, 1
+K, SINGLES, REPEATS, SEED = 100, 100, 10, 1
 BREADTHS = (100, 150, 200, 300, 400, 600, 800, 1200, 1600)  # of graphs
 Search = Callable[[Any], Any]  # queries [b, D] → item indices [b, K]
 folder = Path(sys.argv[1])
