@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from shortlist.cli.explained import percent
 from shortlist.errors import ArtifactError
 from shortlist.recommender.query import Recommendation
 
@@ -82,7 +83,7 @@ def item_table(items: Sequence[Recommendation], title: str) -> Table:
     if stages:
         table.add_column("place after " + ", ".join(stages), style="dim")
     if any(item.reasons for item in items):
-        table.add_column("because you liked")
+        table.add_column("because of")
     for item in items:
         cells = [str(item.rank), str(item.item_id)]
         cells += [item.title] if "title" in item.display else []
@@ -90,7 +91,7 @@ def item_table(items: Sequence[Recommendation], title: str) -> Table:
         cells.append(f"{item.score:.3f}")
         cells += [" → ".join(str(item.places[stage] or "–") for stage in stages)] if stages else []
         if any(one.reasons for one in items):
-            cells.append("; ".join(str(reason.title or reason.item_id) for reason in item.reasons))
+            cells.append("; ".join(f"{reason.text} {percent(reason.share)}" for reason in item.reasons))
         table.add_row(*cells)
     return table
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from shortlist.cli.explained import explanation
 from shortlist.cli.output import JsonFlag, RerankOption, item_table, load, out, print_json
 from shortlist.cli.values import ids, pair
 
@@ -31,9 +32,12 @@ def recommend(
         typer.Option(metavar="TIME", help="When it is asked: ISO 8601, seconds or milliseconds; default: now."),
     ] = None,
     rerank: RerankOption = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Take every score apart, and say what each stage did.")
+    ] = False,
     json: JsonFlag = False,
 ) -> None:
-    """Recommend to a known user, or to anyone by a history."""
+    """Recommend to a known user, or to anyone by a history. --json explains in full."""
     if user is None and history is None:
         raise typer.BadParameter("give --user ID, --history ID,ID,... or both", param_hint="--user / --history")
     features = dict(pair(one) for one in feature or ())
@@ -50,8 +54,11 @@ def recommend(
         where=where,
         time=time,
     )
-    answer = load(folder, rerank).recommend(query)
+    answer = load(folder, rerank).recommend(query, explain="full" if json or explain else True)
     if json:
         print_json(answer.to_dict())
-    else:
-        out().print(item_table(answer.items, f"for user {user}" if user is not None else "for this history"))
+        return
+    out().print(item_table(answer.items, f"for user {user}" if user is not None else "for this history"))
+    if explain:
+        for item in answer.items:
+            out().print(explanation(item))

@@ -111,6 +111,16 @@ def distinct(values: NDArray[Any]) -> NDArray[Any]:
     return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
 
 
+def distinct_in_rows(rows: Ragged, num_values: int) -> Ragged:
+    """Each row's different values, ascending; values are from 0 to ``num_values`` − 1.
+
+    >>> distinct_in_rows(Ragged.from_rows([[2, 0, 2], []]), 3).row(0).tolist()
+    [0, 2]
+    """
+    pairs = distinct(rows.row_of_value * num_values + rows.values)
+    return Ragged.from_row_of_value((pairs % num_values).astype(np.int32), pairs // num_values, len(rows))
+
+
 def is_among(values: NDArray[Any], others: NDArray[Any]) -> NDArray[np.bool_]:
     """Whether each value stands among the others; ``np.isin`` by sorting, for the same reason.
 

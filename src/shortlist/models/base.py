@@ -21,6 +21,9 @@ class Retriever(Protocol):
     """score(query, item) = ⟨encode_queries, encode_items⟩; higher is better.
 
     An item's bias is one more dimension: the query has 1 there, the item its bias. What is trained is what is searched.
+
+    One whose query vector is a sum over the history says so by a method ``history_shares``: of B queries the different items
+    of each history, T in all, and [T, D] what each adds to the vector of an empty one. Explanations are then exact item by item.
     """
 
     name: str

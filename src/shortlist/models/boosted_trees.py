@@ -123,14 +123,21 @@ class BoostedTrees:
         self, queries: QueryBatch, candidates: Ragged, retrieved: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
         """See ``Ranker``; a number from 0 to 1."""
-        raw = self.logits(queries, candidates, retrieved)[:, 0].astype(np.float64)
+        return self.score_as(queries, candidates, standing(candidates, retrieved))
+
+    def score_as(self, queries: QueryBatch, candidates: Ragged, stood: NDArray[np.float32]) -> NDArray[np.float32]:
+        """``score`` of candidates that came out of retrieval as ``stood`` [T, 2] says (see ``standing``)."""
+        raw = self.logits_as(queries, candidates, stood)[:, 0].astype(np.float64)
         return np.exp(self.platt.log_probability(raw)).astype(np.float32)
 
     def logits(
         self, queries: QueryBatch, candidates: Ragged, retrieved: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
         """[T, 1] sums over the trees, before calibration."""
-        stood = standing(candidates, retrieved)
+        return self.logits_as(queries, candidates, standing(candidates, retrieved))
+
+    def logits_as(self, queries: QueryBatch, candidates: Ragged, stood: NDArray[np.float32]) -> NDArray[np.float32]:
+        """``logits`` of candidates that came out of retrieval as ``stood`` [T, 2] says (see ``standing``)."""
         out = np.zeros((len(candidates.values), 1), dtype=np.float32)
         for rows in blocks(candidates, _PAIRS_AT_ONCE):
             pairs = slice(candidates.offsets[rows[0]], candidates.offsets[rows[-1] + 1])

@@ -133,13 +133,20 @@ class DeepCross:
         self, queries: QueryBatch, candidates: Ragged, retrieved: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
         """See ``Ranker``; a number from 0 to 1."""
-        return self.combination.score(self.logits(queries, candidates, retrieved))
+        return self.score_as(queries, candidates, standing(candidates, retrieved))
+
+    def score_as(self, queries: QueryBatch, candidates: Ragged, stood: NDArray[np.float32]) -> NDArray[np.float32]:
+        """``score`` of candidates that came out of retrieval as ``stood`` [T, 2] says (see ``standing``)."""
+        return self.combination.score(self.logits_as(queries, candidates, stood))
 
     def logits(
         self, queries: QueryBatch, candidates: Ragged, retrieved: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
         """[T, targets], before calibration."""
-        stood = standing(candidates, retrieved)
+        return self.logits_as(queries, candidates, standing(candidates, retrieved))
+
+    def logits_as(self, queries: QueryBatch, candidates: Ragged, stood: NDArray[np.float32]) -> NDArray[np.float32]:
+        """``logits`` of candidates that came out of retrieval as ``stood`` [T, 2] says (see ``standing``)."""
         out = np.zeros((len(candidates.values), len(self.combination.exponents)), dtype=np.float32)
         for rows in blocks(candidates, _PAIRS_AT_ONCE):
             pairs = slice(candidates.offsets[rows[0]], candidates.offsets[rows[-1] + 1])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from shortlist.data.interactions import Interactions
 from shortlist.data.queries import QueryBatch
-from shortlist.data.ragged import Ragged, distinct
+from shortlist.data.ragged import Ragged, distinct_in_rows
 from shortlist.retrieval.base import Vectors
 
 
@@ -45,6 +45,13 @@ class ItemItem:
         """[N, D]."""
         return self.item_vectors
 
+    def history_shares(self, queries: QueryBatch) -> tuple[Ragged, Vectors]:
+        """See ``Retriever``."""
+        num_items = self.item_vectors.shape[0]
+        once = distinct_in_rows(queries.liked, num_items)
+        each = multi_hot(Ragged.from_lengths(once.values, np.ones(len(once.values), dtype=np.int64)), num_items)
+        return once, each if self.history_vectors is None else (each @ self.history_vectors).toarray()
+
     def config(self) -> dict[str, Any]:
         """What a saved retriever needs beside its vectors."""
         return {"query_encoder": "history_sum", "has_history_vectors": self.history_vectors is not None}
@@ -58,8 +65,7 @@ def multi_hot(rows: Ragged, num_items: int) -> Any:
     """
     from scipy.sparse import csr_array
 
-    pairs = distinct(rows.row_of_value * num_items + rows.values)
-    once = Ragged.from_row_of_value((pairs % num_items).astype(np.int32), pairs // num_items, len(rows))
+    once = distinct_in_rows(rows, num_items)
     ones = np.ones(len(once.values), dtype=np.float32)
     return csr_array((ones, once.values, once.offsets.astype(np.int32)), shape=(len(rows), num_items))
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from shortlist.data.interactions import Interactions
 from shortlist.data.queries import QueryBatch
-from shortlist.data.ragged import Ragged, distinct
+from shortlist.data.ragged import Ragged, distinct, distinct_in_rows
 from shortlist.settings import MFSettings
 
 _STEPS = 3  # of conjugate gradients a half-iteration; more gain nothing, because each starts from the last
@@ -113,8 +113,7 @@ class MatrixFactorization:
             [B, d] float32.
         """
         num_items, dim = self.item_vectors.shape
-        pairs = distinct(histories.row_of_value * num_items + histories.values)
-        histories = Ragged.from_row_of_value(pairs % num_items, pairs // num_items, len(histories))
+        histories = distinct_in_rows(histories, num_items)
         lengths, out = histories.lengths, np.zeros((len(histories), dim), dtype=np.float32)
         order = np.argsort(lengths, kind="stable")
         order = order[int(np.searchsorted(lengths[order], 1)) :]  # empty histories stay zero
@@ -154,6 +153,20 @@ class MatrixFactorization:
         weights = np.linalg.solve(left, np.ones((*rotated.shape[:2], 1), dtype=np.float32))
         answer: NDArray[np.float32] = ((scaled * weights).sum(axis=1) * scale) @ self._rotation.T
         return answer
+
+    def history_shares(self, queries: QueryBatch) -> tuple[Ragged, NDArray[np.float32]]:
+        """See ``Retriever``: of the vector A⁻¹ Σ_j v_j item j has A⁻¹ v_j (Hu, Koren, Volinsky 2008, section 5).
+
+        A holds the whole history, so that this is what an item adds beside the others, not what it would add alone.
+        """
+        num_items, dim = self.item_vectors.shape
+        once = distinct_in_rows(queries.liked, num_items)
+        ridge, out = _ridge(once.lengths, num_items, self.settings), np.empty((len(once.values), dim), dtype=np.float32)
+        for row in range(len(once)):
+            taken = self.item_vectors[once.row(row)].astype(np.float64)
+            left = taken.T @ taken + self._base + ridge[row] * np.eye(dim)
+            out[once.offsets[row] : once.offsets[row + 1]] = np.linalg.solve(left, taken.T).T
+        return once, out
 
     def encode_items(self) -> NDArray[np.float32]:
         """H [N, d]."""

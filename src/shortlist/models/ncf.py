@@ -73,13 +73,27 @@ class NCF:
             retrieved: not looked at.
         """
         users = np.full(len(queries), -1) if queries.user_idx is None else np.asarray(queries.user_idx)
-        is_known = (users >= 0) & (users < self.num_users)
-        is_known[is_known] = self.known[users[is_known]]
+        is_known = self.knows(users)
         row, place = candidates.row_of_value, np.arange(len(candidates.values))
         scores = (candidates.offsets[row] - place - 1).astype(np.float32)
         scored = is_known[row]
         scores[scored] = self.score_pairs(users[row[scored]], candidates.values[scored])
         return scores
+
+    def knows(self, user_idx: NDArray[Any]) -> NDArray[np.bool_]:
+        """[B] whether it was trained with a user; -1 is nobody."""
+        is_known = (user_idx >= 0) & (user_idx < self.num_users)
+        is_known[is_known] = self.known[user_idx[is_known]]
+        return is_known
+
+    def score_mean_user(self, item_idx: NDArray[Any]) -> NDArray[np.float32]:
+        """Logits [P] of P items for the mean of the users' vectors: nobody in particular."""
+        arrays, known = self.arrays, self.known
+        out: NDArray[np.float32] = arrays["items.gmf"][item_idx] @ arrays["users.gmf"][known].mean(axis=0)
+        out += arrays["head.bias"]
+        if self._has_tower:
+            out += self._rest_of_tower(arrays["items.mlp"][item_idx] + arrays["users.mlp"][known].mean(axis=0))
+        return out
 
     def score_pairs(self, user_idx: NDArray[Any], item_idx: NDArray[Any]) -> NDArray[np.float32]:
         """Logits [P] of P pairs."""

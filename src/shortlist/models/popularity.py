@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from shortlist.data.interactions import Interactions
 from shortlist.data.queries import QueryBatch
+from shortlist.data.ragged import Ragged
 from shortlist.settings import RecentPopularitySettings
 
 _MS_A_DAY = 86_400_000
@@ -56,6 +57,10 @@ class Popularity:
         """[N, 1] shares."""
         vectors: NDArray[np.float32] = self.share[:, None]
         return vectors
+
+    def history_shares(self, queries: QueryBatch) -> tuple[Ragged, NDArray[np.float32]]:
+        """See ``Retriever``: nothing is added by anything."""
+        return Ragged.empty(len(queries)), np.zeros((0, 1), dtype=np.float32)
 
     def config(self) -> dict[str, Any]:
         """What a saved retriever needs beside the item vectors."""

@@ -1,7 +1,8 @@
 """The path at question time: encode → retrieve under filters → rank → re-rank → explain. Needs no PyTorch."""
 
+from shortlist.recommender.attribution import Attribution, Move, Reason
 from shortlist.recommender.filters import Filter
-from shortlist.recommender.query import Answer, Query, Reason, Recommendation
+from shortlist.recommender.query import Answer, Query, Recommendation
 from shortlist.recommender.recommender import Recommender
 
-__all__ = ["Answer", "Filter", "Query", "Reason", "Recommendation", "Recommender"]
+__all__ = ["Answer", "Attribution", "Filter", "Move", "Query", "Reason", "Recommendation", "Recommender"]

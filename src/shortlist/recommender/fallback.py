@@ -27,7 +27,12 @@ def fallback_for(recommender: Recommender) -> Recommender:
             counted = Popularity.fit(dataset.interactions, dataset.num_items)
         folder = recommender.retriever.folder
         served = ServedRetriever(
-            folder, counted.name, counted.encode_items(), counted.encode_queries, has_item_bias=False
+            folder,
+            counted.name,
+            counted.encode_items(),
+            counted.encode_queries,
+            has_item_bias=False,
+            history_shares=counted.history_shares,
         )
     plain: dict[str, Any] = {name: () for name in ("source", "rerank") if name in Settings.model_fields}
     return Recommender(recommender.dataset, served, recommender.settings.model_copy(update=plain))

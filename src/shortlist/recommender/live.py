@@ -18,7 +18,7 @@ from shortlist.events.state import UserState
 from shortlist.events.store import EventStore, UserEvents
 from shortlist.recommender.fallback import fallback_for
 from shortlist.recommender.meanings import Meanings
-from shortlist.recommender.query import Answer, Query
+from shortlist.recommender.query import Answer, Explain, Query
 from shortlist.recommender.recommender import Recommender
 
 LOG = logging.getLogger("shortlist.recommender")
@@ -69,7 +69,7 @@ class LiveRecommender:
         self.fallback = fallback_for(recommender)
         self._store_rests_until = 0.0
 
-    def recommend(self, query: Query, *, explain: bool = True) -> Answer:
+    def recommend(self, query: Query, *, explain: Explain = True) -> Answer:
         """Answer one query.
 
         Raises:
@@ -122,7 +122,7 @@ class LiveRecommender:
         trained = rows[0] >= 0 and offsets[rows[0]] < offsets[rows[0] + 1]
         return not (query.history or trained or answer.stages.get("events", {}).get("liked"))
 
-    def _answer(self, query: Query, explain: bool) -> Answer:
+    def _answer(self, query: Query, explain: Explain) -> Answer:
         try:
             if self._pool is None:
                 return self.recommender.recommend(query, explain=explain)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shortlist.recommender.attribution import Move
 from shortlist.retrieval import ScoredItems
 
 
@@ -62,6 +64,19 @@ class Passage:
         named = [*((source.name, source) for source in self.sources), *self._named()]
         return {name: places_of(stage.lists[query].item_idx, final) for name, stage in named}
 
+    def moves(self, query: int) -> list[tuple[Move, ...]]:
+        """What every stage did with each item of one answer, in order; of further sources ``places`` tells."""
+        final, told = self.list_of(query).item_idx, []
+        for name, stage in self._named():
+            found = stage.lists[query]
+            place = places_of(found.item_idx, final)
+            score = np.append(found.score, np.float32(np.nan))[place - 1]  # place 0: the last, which is unknown
+            told.append((name, place.tolist(), score.tolist()))
+        return [
+            tuple(_moves([(name, place[item], score[item]) for name, place, score in told]))
+            for item in range(len(final))
+        ]
+
     def dropped(self, query: int) -> dict[str, NDArray[np.int32]]:
         """Items that stood in the first k before a stage and no longer after it, by stage."""
         k, lists = int(self.k[query]), [(name, stage.lists[query].item_idx) for name, stage in self._named()]
@@ -77,6 +92,14 @@ class Passage:
 
     def _named(self) -> list[tuple[str, Stage]]:
         return list(zip(self.names(), self.stages, strict=True))
+
+
+def _moves(told: list[tuple[str, int, float]]) -> Iterator[Move]:
+    """Of one item, from each stage's name, place and score."""
+    before = 0
+    for name, place, score in told:
+        yield Move(name, place, before - place if before and place else None, score if place else None)
+        before = place
 
 
 def first_of(found: ScoredItems, k: int) -> ScoredItems:

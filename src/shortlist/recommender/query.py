@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from shortlist.data.vocabulary import OutsideId
+from shortlist.recommender.attribution import Attribution, Move, Reason
 from shortlist.recommender.filters import Filter
 
 
@@ -48,18 +49,7 @@ class Query:
     time: datetime | str | float | None = None
 
 
-@dataclass(frozen=True)
-class Reason:
-    """A liked item that carried a recommendation: without it the score would be ``contribution`` lower."""
-
-    item_id: OutsideId
-    contribution: float
-    title: str | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        title = {} if self.title is None else {"title": self.title}
-        return {"item_id": self.item_id, **title, "contribution": self.contribution}
+Explain = bool | Literal["full"]
 
 
 @dataclass(frozen=True)
@@ -70,10 +60,12 @@ class Recommendation:
         item_id: outside id.
         score: higher is better; comparable within one answer.
         rank: 1 is best.
-        reasons: strongest first.
+        reasons: what carried the retriever's score most, strongest first.
         display: title and further columns.
         places: stage → place the item had after it, from 1, where more than the retriever decided; a stage that lessens it
             lifted the item. The score stays that of the last model, whatever place re-ranking gave.
+        attributions: what each model's score is the sum of, where explained in full.
+        moves: what each stage did with the item, likewise.
     """
 
     item_id: OutsideId
@@ -82,6 +74,8 @@ class Recommendation:
     reasons: tuple[Reason, ...] = ()
     display: Mapping[str, Any] = field(default_factory=dict)
     places: Mapping[str, int] = field(default_factory=dict)
+    attributions: tuple[Attribution, ...] = ()
+    moves: tuple[Move, ...] = ()
 
     @property
     def title(self) -> str:
@@ -97,6 +91,8 @@ class Recommendation:
             "rank": self.rank,
             "reasons": reasons,
             **({"places": dict(self.places)} if self.places else {}),
+            **({"attributions": [one.to_dict() for one in self.attributions]} if self.attributions else {}),
+            **({"moves": [move.to_dict() for move in self.moves]} if self.moves else {}),
             **self.display,
         }
 

@@ -20,10 +20,10 @@ from shortlist.evaluation.report import Report
 from shortlist.models.base import Ranker
 from shortlist.recommender.admission import Admission
 from shortlist.recommender.asking import Asking, times
-from shortlist.recommender.explanation import occlusion, strongest
 from shortlist.recommender.funnel import Funnel
 from shortlist.recommender.passage import Passage
-from shortlist.recommender.query import Answer, Query, Reason, Recommendation
+from shortlist.recommender.query import Answer, Explain, Query, Recommendation
+from shortlist.recommender.reasons import Why, why
 from shortlist.recommender.rerankers import rerankers_of
 from shortlist.recommender.served_retriever import ServedRetriever
 from shortlist.recommender.sources import SIMILAR_TO_LAST, SimilarToLast, Source
@@ -111,8 +111,12 @@ class Recommender:
             sources.append(Source(one.model, retriever, ExactIndex(retriever.encode_items()), one.quota))
         return sources
 
-    def recommend(self, query: Query, *, explain: bool = True) -> Answer:
+    def recommend(self, query: Query, *, explain: Explain = True) -> Answer:
         """Answer one query.
+
+        Args:
+            query: who asks, and for what.
+            explain: whether with reasons; ``"full"``: with all parts of every score, and what each stage did.
 
         Returns:
             ``k`` items whenever ``k`` are allowed, else all that are; never a seen, disliked or excluded one, nor one that is not
@@ -125,7 +129,7 @@ class Recommender:
         """
         return self.recommend_many([query], explain=explain)[0]
 
-    def recommend_many(self, queries: Sequence[Query], *, explain: bool = False) -> list[Answer]:
+    def recommend_many(self, queries: Sequence[Query], *, explain: Explain = False) -> list[Answer]:
         """Answer queries together; each gets what it would get alone."""
         if not queries:
             return []
@@ -134,12 +138,12 @@ class Recommender:
         answers = []
         for row, query in enumerate(queries):
             began, kept = time.perf_counter(), passage.list_of(row)
-            reasons = self._reasons(asked.batch.take(np.array([row])), kept) if explain else [()] * len(kept)
+            told = self._why(asked.batch, passage, row, explain)
             stages = self.funnel.description(passage, row)
             if explain:
                 stages["explain"] = {"seconds": round(time.perf_counter() - began, 6), **self._dropped(passage, row)}
             user_id = None if query.user_id is None else self.dataset.users.id(int(asked.users[row]))
-            answers.append(Answer(user_id, self._recommendations(kept, reasons, passage.places(row)), stages))
+            answers.append(Answer(user_id, self._recommendations(kept, told, passage.places(row)), stages))
         return answers
 
     def search(self, queries: Sequence[Query]) -> list[ScoredItems]:
@@ -158,7 +162,7 @@ class Recommender:
         """
         row = self.dataset.items.row(item_id)
         scored = self.search_similar(np.array([row]), Query(k=k))[0]
-        return self._recommendations(scored, [()] * len(scored))
+        return self._recommendations(scored)
 
     def search_similar(self, item_idx: NDArray[Any], query: Query) -> list[ScoredItems]:
         """``similar`` in item indices, for several items at once, under the filters and at the time of a query.
@@ -200,14 +204,11 @@ class Recommender:
         offsets, row = self.dataset.interactions.offsets, self.dataset.users.row(user_id)
         return np.arange(offsets[row], offsets[row + 1])
 
-    def _reasons(self, query: QueryBatch, scored: ScoredItems) -> list[tuple[Reason, ...]]:
-        history, contributions = occlusion(self.retriever, query, scored.item_idx)
-        chosen = strongest(contributions)
-        ids, shown = self.dataset.items.ids_of(history), self.display(history)
-        return [
-            tuple(Reason(ids[h], float(contributions[h, column]), shown[h].get("title")) for h in chosen.row(column))
-            for column in range(len(scored))
-        ]
+    def _why(self, asked: QueryBatch, passage: Passage, row: int, explain: Explain) -> list[Why]:
+        if not explain:
+            return []
+        one = asked.take(np.array([row]))
+        return why(self.dataset, self.funnel, one, passage, row, in_full=explain == "full")
 
     def _dropped(self, passage: Passage, row: int) -> dict[str, Any]:
         """Ids of what left the first k, by the stage that put others in its place."""
@@ -217,17 +218,18 @@ class Recommender:
     def _recommendations(
         self,
         scored: ScoredItems,
-        reasons: Sequence[tuple[Reason, ...]],
+        told: Sequence[Why] = (),
         places: Mapping[str, NDArray[np.int64]] | None = None,
     ) -> tuple[Recommendation, ...]:
         ids, shown = self.dataset.items.ids_of(scored.item_idx), self.display(scored.item_idx)
-        stages = (places or {}).items()
-        return tuple(
-            Recommendation(
-                ids[i], float(scored.score[i]), i + 1, reasons[i], shown[i], {name: int(one[i]) for name, one in stages}
+        stages, made = (places or {}).items(), []
+        for i, one in enumerate(told or [Why()] * len(scored)):
+            passed = {name: int(place[i]) for name, place in stages}
+            score = float(scored.score[i])
+            made.append(
+                Recommendation(ids[i], score, i + 1, one.reasons, shown[i], passed, one.attributions, one.moves)
             )
-            for i in range(len(scored))
-        )
+        return tuple(made)
 
 
 def _tidy(value: Any) -> Any:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from shortlist.data.feature_spec import Schema
 from shortlist.data.queries import QueryBatch, network_inputs
+from shortlist.data.ragged import Ragged
 from shortlist.models.base import Retriever
 from shortlist.models.item_item import ItemItem
 from shortlist.models.mf import MatrixFactorization
@@ -21,6 +22,7 @@ from shortlist.settings import MFSettings
 
 _QUERIES_AT_ONCE = 1024
 QueryEncoder = Callable[[QueryBatch], Vectors]
+HistoryShares = Callable[[QueryBatch], tuple[Ragged, Vectors]]
 
 
 class ServedRetriever:
@@ -32,6 +34,8 @@ class ServedRetriever:
         item_vectors: [N, D] float32.
         encoder: queries → [B, D].
         has_item_bias: whether the last dimension is the item's bias.
+        history_shares: where the query's vector is a sum over the history, what each item adds; see ``Retriever``.
+        max_history: newest liked items that count; None: all.
     """
 
     def __init__(
@@ -42,6 +46,8 @@ class ServedRetriever:
         encoder: QueryEncoder,
         *,
         has_item_bias: bool,
+        history_shares: HistoryShares | None = None,
+        max_history: int | None = None,
     ) -> None:
         self.folder, self.name, self.item_vectors, self.encoder, self.has_item_bias = (
             folder,
@@ -50,6 +56,7 @@ class ServedRetriever:
             encoder,
             has_item_bias,
         )
+        self.history_shares, self.max_history = history_shares, max_history
 
     def encode_queries(self, queries: QueryBatch) -> Vectors:
         """[B, D]."""
@@ -73,18 +80,22 @@ def load_retriever(folder: Path, schema: Schema) -> ServedRetriever:
     """Read a retriever's folder."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     item_vectors = _load_vectors(folder, "item_vectors")
-    encoder: QueryEncoder
+    told: dict[str, Any] = {"has_item_bias": config["has_item_bias"]}
     if config["query_encoder"] == "onnx":
         encoder = _onnx_encoder(folder / "query_encoder.onnx", config, schema, item_vectors.shape[1])
-    elif config["query_encoder"] == "fold_in":
-        settings = MFSettings.model_validate(config["settings"])
-        encoder = MatrixFactorization(item_vectors, settings).encode_queries
+        return ServedRetriever(
+            folder, config["model"], item_vectors, encoder, max_history=config["max_history"], **told
+        )
+    model: MatrixFactorization | ItemItem | Popularity
+    if config["query_encoder"] == "fold_in":
+        model = MatrixFactorization(item_vectors, MFSettings.model_validate(config["settings"]))
     elif config["query_encoder"] == "history_sum":
         history_vectors = _load_vectors(folder, "history_vectors") if config["has_history_vectors"] else None
-        encoder = ItemItem(config["model"], item_vectors, history_vectors).encode_queries
+        model = ItemItem(config["model"], item_vectors, history_vectors)
     else:
-        encoder = Popularity(item_vectors[:, 0]).encode_queries
-    return ServedRetriever(folder, config["model"], item_vectors, encoder, has_item_bias=config["has_item_bias"])
+        model = Popularity(item_vectors[:, 0])
+    told["history_shares"] = model.history_shares
+    return ServedRetriever(folder, config["model"], item_vectors, model.encode_queries, **told)
 
 
 def save_vectors(vectors: Vectors, folder: Path, name: str) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shortlist.data.queries import QueryBatch
+from shortlist.data.ragged import Ragged
 from shortlist.models.base import Retriever
 from shortlist.retrieval import Candidates, ExactIndex, ScoredItems, Vectors
 
@@ -62,6 +63,11 @@ class SimilarToLast:
     def encode_items(self) -> Vectors:
         """[N, D]."""
         return self.vectors
+
+    def history_shares(self, queries: QueryBatch) -> tuple[Ragged, Vectors]:
+        """See ``Retriever``: the last liked item is all there is."""
+        last = queries.liked.last(1)
+        return last, self.vectors[last.values]
 
 
 def merged(

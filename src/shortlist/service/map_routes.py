@@ -72,7 +72,7 @@ class MapItemsResponse(BaseModel):
     items: list[MapItem]
 
 
-class MapQueryRequest(schemas.RecommendationRequest):
+class MapQueryRequest(schemas.QueryRequest):
     """Who asks, as for recommendations."""
 
     fit: Annotated[bool, Field(description="whether to say how every item fits")] = False

@@ -27,9 +27,9 @@ def router(serving: Serving) -> APIRouter:
     """The routes."""
     routes = APIRouter()
 
-    def answer(query: Query) -> Response:
+    def answer(query: Query, explain: Literal["none", "reasons", "full"]) -> Response:
         live = serving.now.live
-        found = live.recommend(query)
+        found = live.recommend(query, explain="full" if explain == "full" else explain == "reasons")
         serving.metrics.answered(found, cold=live.is_cold(query, found))
         return reply(found.to_dict())
 
@@ -41,15 +41,17 @@ def router(serving: Serving) -> APIRouter:
         where: Where = None,
         allow: Allowed = None,
         seen: Seen = "remove",
+        explain: schemas.Explain = "reasons",
     ) -> Response:
         """Recommend to a user: one of the artifact, or of whom there are events."""
         allowed = None if allow is None else _ids(allow)
-        return answer(Query(user_id=user_id, k=k, exclude=_ids(exclude), where=where, allow=allowed, seen=seen))
+        query = Query(user_id=user_id, k=k, exclude=_ids(exclude), where=where, allow=allowed, seen=seen)
+        return answer(query, explain)
 
     @routes.post("/v1/recommendations", response_model=schemas.RecommendationResponse, responses=ERRORS)
     def recommend(request: schemas.RecommendationRequest) -> Response:
         """Recommend to a known user, or to anyone by a history."""
-        return answer(Query(**request.model_dump()))
+        return answer(Query(**request.model_dump(exclude={"explain"})), request.explain)
 
     return routes
 

@@ -6,15 +6,21 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from shortlist.recommender.attribution import PartKind
+
 MAX_IDS = 10_000
 MAX_K = 1_000
 
 Id = Annotated[int | str, Field(description="an id as in the interactions; a number may come as text")]
 Ids = Annotated[list[Id], Field(max_length=MAX_IDS)]
 K = Annotated[int, Field(ge=1, le=MAX_K, description="items wanted")]
+Explain = Annotated[
+    Literal["none", "reasons", "full"],
+    Field(description="none; the strongest reasons; full: every part of every score, and what each stage did"),
+]
 
 
-class RecommendationRequest(BaseModel):
+class QueryRequest(BaseModel):
     """Who asks: a known user, a history, or both."""
 
     model_config = ConfigDict(extra="forbid")
@@ -33,12 +39,41 @@ class RecommendationRequest(BaseModel):
     ) = None
 
 
-class ReasonModel(BaseModel):
-    """A liked item that carried a recommendation."""
+class RecommendationRequest(QueryRequest):
+    """Who asks, and whether to say why."""
 
-    item_id: Id
+    explain: Explain = "reasons"
+
+
+class ReasonModel(BaseModel):
+    """One part of a score: a liked item, or what ``kind`` says."""
+
+    item_id: Id | None = None
     title: str | None = None
-    contribution: float
+    feature: str | None = None
+    kind: PartKind
+    count: Annotated[int | None, Field(description="items, where it stands for several")] = None
+    contribution: Annotated[float, Field(description="what it adds to the score")]
+    share: Annotated[float, Field(ge=-1, le=1, description="of the sizes of all contributions, which add up to 1")]
+
+
+class AttributionModel(BaseModel):
+    """What one model's score is the sum of: the baseline and all contributions."""
+
+    stage: str
+    model: str
+    score: float
+    baseline: Annotated[float, Field(description="the score for somebody of whom nothing is known")]
+    parts: list[ReasonModel]
+
+
+class MoveModel(BaseModel):
+    """What one stage did with an item."""
+
+    stage: str
+    place: Annotated[int, Field(description="after it, from 1; 0: not there yet")]
+    lifted: Annotated[int | None, Field(description="places; below 0: lowered; null: brought in")]
+    score: float | None
 
 
 class ItemModel(BaseModel):
@@ -57,6 +92,8 @@ class RecommendedItem(ItemModel):
     rank: int
     reasons: list[ReasonModel]
     places: Annotated[dict[str, int], Field(description="place after each stage, where there are more than one")] = {}
+    attributions: Annotated[list[AttributionModel], Field(description="with explain=full, one a model")] = []
+    moves: Annotated[list[MoveModel], Field(description="with explain=full, one a stage")] = []
 
 
 class RecommendationResponse(BaseModel):
