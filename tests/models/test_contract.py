@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,7 @@ from shortlist.models.base import Retriever
 from shortlist.recommender.served_retriever import ServedRetriever
 from shortlist.retrieval import Vectors, dot
 from shortlist.settings import Settings, SplitSettings
-from shortlist.testing import check_retriever
+from shortlist.testing import check_explanation, check_retriever
 from shortlist.training.retrievers import fit_retriever, serve
 
 MODELS = {
@@ -153,6 +155,40 @@ def test_served_keeps_the_contract_and_answers_the_same(
         np.array([], dtype=int),
     ):  # other sizes than it was exported with
         assert served[name].encode_queries(queries.take(rows)).shape[0] == len(rows)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_explanations_add_up(name: str, world: Dataset, served: dict[str, ServedRetriever]) -> None:
+    """For somebody with likes, dislikes and a feature, for those who have one of these, and for nobody."""
+    everything = QueryBatch(
+        Ragged.from_rows([[0, 2, 4, 7, 2]]),
+        Ragged.from_rows([[1, 3]]),
+        {"town": world.user_features["town"].take(np.array([0]))},
+        np.array([1e12]),
+        np.array([1e12 - 1e6]),
+    )
+    liked, disliked = ({field: getattr(everything, field)} for field in ("liked", "disliked"))
+    blank = {"liked": Ragged.empty(1), "disliked": Ragged.empty(1)}
+    nobody = {**blank, "features": {"town": everything.features["town"].take(np.array([-1]))}}
+    items = np.array([9, 30, 2], dtype=np.int32)
+    specs = world.schema.query
+    found = {}
+    for asks, change in (
+        ("everything", {}),
+        ("liked", {**nobody, **liked}),
+        ("disliked", {**nobody, **disliked}),
+        ("town", blank),
+        ("nobody", nobody),
+    ):
+        explained = check_explanation(served[name], replace(everything, **change), items, specs)
+        found[asks] = {part.kind for part in explained.parts}
+    assert not found["nobody"]
+    assert found["everything"] >= found["liked"]
+    assert found["liked"] == ({"liked"} if name in PERSONAL else set())
+    assert found["town"] <= {"feature"}
+    if name == "softmax_dnn":
+        assert found["everything"] == {"liked", "disliked", "feature"}
+        assert found["disliked"] == {"disliked"}
 
 
 def _dense(vectors: Vectors) -> np.ndarray:

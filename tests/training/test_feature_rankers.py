@@ -13,6 +13,8 @@ import pytest
 
 from shortlist.data.dataset import Dataset
 from shortlist.data.feature_spec import encode_values
+from shortlist.data.features import take_rows
+from shortlist.data.queries import QueryBatch
 from shortlist.data.ragged import Ragged
 from shortlist.data.splitting import Split, split
 from shortlist.errors import SettingsError
@@ -23,7 +25,9 @@ from shortlist.models.calibration import Platt
 from shortlist.models.deep_cross import Combination, DeepCross
 from shortlist.recommender import Query
 from shortlist.recommender.artifact import load
+from shortlist.recommender.explanation import explain_ranker
 from shortlist.recommender.served_ranker import ServedRanker
+from shortlist.retrieval import ScoredItems
 from shortlist.settings import Settings
 from shortlist.testing import check_ranker, two_moods
 from shortlist.training.deep_cross_training import Answering
@@ -103,6 +107,36 @@ def test_learns_what_the_retriever_cannot_know(
     assert of_the_mood(candidates.found) < 0.65
     assert of_the_mood(candidates.order(scores)) > 0.9
     assert fitted[name].selected["validation"] > 1.3 * fitted[name].selected["retriever alone"]
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_explanations_add_up(
+    name: str, moods: Dataset, parts: Split, retriever: Retriever, served: dict[str, ServedRanker]
+) -> None:
+    """The score behind the retriever less that of nobody, who comes out of retrieval like the mean; the mood is a part."""
+    one = np.array([5])
+    candidates, queries = RankedCandidates(retriever, parts.test, 30), parts.test.queries.take(one)
+    items = candidates.found.row(5)
+    retrieved = candidates.retrieved[candidates.found.offsets[5] :][: len(items)]
+    found = ScoredItems(items, retrieved, "retrieval")
+    explained = explain_ranker(served[name], queries, found, items, moods.schema.query)
+    assert explained is not None
+    score = served[name].score(queries, Ragged.from_rows([items]), retrieved)
+    np.testing.assert_allclose(explained.score, score, atol=1e-6)
+    np.testing.assert_allclose(explained.baseline + explained.contributions.sum(axis=0), score, atol=1e-6)
+    amounts = {
+        part.kind: contribution for part, contribution in zip(explained.parts, explained.contributions, strict=True)
+    }
+    assert set(amounts) >= {"liked", "feature"}
+    kind = np.array([(int(one) - 100) % 2 for one in moods.items.ids.to_pylist()])
+    mood = kind[parts.test.targets.row(5)[0]]
+    of_the_mood = kind[items] == mood
+    assert amounts["feature"][of_the_mood].mean() > 0 > amounts["feature"][~of_the_mood].mean()
+    blank = take_rows(queries.features, np.array([-1]))
+    nobody = QueryBatch(Ragged.empty(1), Ragged.empty(1), blank, np.array([np.nan]), np.array([np.nan]))
+    stood = np.tile(np.array([0, np.log(np.arange(len(items)) + 1).mean()], np.float32), (len(items), 1))
+    alone = served[name].ranker.score_as(nobody, Ragged.from_rows([items]), stood)  # type: ignore[attr-defined]
+    np.testing.assert_allclose(explained.baseline, alone, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", BOTH)

@@ -12,7 +12,8 @@ items, item i gets
     Δ_i + (φ − Σ_j Δ_j) / n         Δ_i = score − score without item i,   φ what the liked items add together
 
 its own leave-one-out difference and an equal part of what no item brings alone (the egalitarian non-separable contribution;
-Moulin 1985, Driessen and Funaki 1991). For a mean of history vectors this is what the mean itself says, x_i / n. It costs one
+Moulin 1985, Driessen and Funaki 1991). For a mean of history vectors it is nearly what the mean itself
+says, x_i / n. It costs one
 pass of the encoder over at most ``MAX_NAMED`` + 2 · groups + 1 queries. Shapley values by as many sampled orders are far
 noisier: every order gives its first item the jump from nothing to something.
 """

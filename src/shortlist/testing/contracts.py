@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import is_dataclass, replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shortlist.data.feature_spec import FeatureSpec
+from shortlist.data.features import take_rows
 from shortlist.data.queries import QueryBatch
 from shortlist.data.ragged import Ragged
 from shortlist.models.base import Ranker, Retriever
+from shortlist.recommender.explanation import Explained, explain_retriever
 from shortlist.reranking import Reranker, Slate
 from shortlist.retrieval import Candidates, ScoredItems, Vectors, dot
 
@@ -51,6 +55,32 @@ def check_retriever(retriever: Retriever, queries: QueryBatch, num_items: int, t
     nothing = replace(queries.take(np.array([0])), liked=Ragged.empty(1), disliked=Ragged.empty(1))
     assert _is_finite(retriever.encode_queries(nothing)), "an empty history is a query too"
     assert (dot(retriever.encode_queries(queries), items) == scores).all(), "the same question, the same answer"
+
+
+def check_explanation(
+    retriever: Retriever, query: QueryBatch, item_idx: NDArray[np.int32], specs: Sequence[FeatureSpec]
+) -> Explained:
+    """The parts of each score add up to its difference from the score of somebody unknown; return them.
+
+    Args:
+        retriever: a fitted retriever.
+        query: one query.
+        item_idx: [k] items.
+        specs: the query's features.
+    """
+    explained = explain_retriever(retriever, query, item_idx, specs)
+    nobody = QueryBatch(Ragged.empty(1), Ragged.empty(1), take_rows(query.features, np.array([-1])))
+    items = retriever.encode_items()[item_idx]
+    score, baseline = (dot(retriever.encode_queries(one), items)[0] for one in (query, nobody))
+    scale = 1e-5 * max(float(np.abs(score).max()), float(np.abs(baseline).max()), 1.0)
+    added = explained.contributions.sum(axis=0)
+    assert np.abs(explained.score - score).max() <= scale, "the score explained is not the score"
+    assert np.abs(explained.baseline - baseline).max() <= scale, "the baseline is not the score of somebody unknown"
+    assert np.abs(baseline + added - score).max() <= scale, "the parts do not add up"
+    assert len(set(explained.parts)) == len(explained.parts), "a part comes twice"
+    known = set(query.liked.row(0).tolist())
+    assert {part.item for part in explained.parts} <= known | {-1}, "an item counts that is not in the history"
+    return explained
 
 
 def check_reranker(reranker: Reranker, slate: Slate, k: int, forbidden: NDArray[np.int32] | None = None) -> None:
