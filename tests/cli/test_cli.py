@@ -194,6 +194,12 @@ def test_recommend_similar_describe(demo_folder: Path) -> None:
     assert {"item_id", "score", "rank", "reasons", "title", "genres", "year"} <= set(answer["items"][0])
     assert set(answer["stages"]) == {"encode", "retrieve", "explain"}
     assert 551 not in {item["item_id"] for item in answer["items"]}
+    for item in answer["items"]:
+        (attribution,) = item["attributions"]
+        total = attribution["baseline"] + sum(part["contribution"] for part in attribution["parts"])
+        assert abs(total - item["score"]) < 1e-4
+        assert {reason["item_id"] for reason in item["reasons"]} <= {1, 588, 364, 595, 2081}
+        assert item["moves"][-1]["place"] == item["rank"]
     assert document("recommend", demo_folder, "--user", "15", "--where", "year > 2000")["user_id"] == 15
     only = document("recommend", demo_folder, "--history", "1", "--allow", "2,3,1", "--where", "year = 1995")
     assert {item["item_id"] for item in only["items"]} == {2, 3}
@@ -203,6 +209,11 @@ def test_recommend_similar_describe(demo_folder: Path) -> None:
     card = document("describe", demo_folder)
     assert card["data"]["num_interactions"] == 100_004
     assert card["limits"]
+    told = shortlist("recommend", demo_folder, "--history", "1,588", "-k", "2", "--explain").stdout
+    assert "retrieval, softmax_dnn: score" in told
+    assert "for somebody unknown, and" in told
+    assert "% Aladdin (1992)" in told
+    assert "retrieval: place 2" in told
     for arguments in (("recommend", "--history", "1"), ("similar", "--item", "1"), ("describe",), ("evaluate",)):
         shown = shortlist(arguments[0], demo_folder, *arguments[1:])
         assert shown.returncode == 0

@@ -1,4 +1,4 @@
-"""A user's list stage by stage in a real browser, with a ranker and a re-ranker whose work is known."""
+"""A user's list stage by stage, and why an item is in it: in a real browser, with stages whose work is known."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from shortlist.data.ragged import Ragged
 from shortlist.recommender import Query, Recommender
 from shortlist.reranking import Slate
 from tests.path.conftest import served
-from tests.path.pages import errors, find, in_browser, listed, look, press, shot, wait
+from tests.path.pages import Keys, errors, find, in_browser, listed, look, press, shot, wait
+from tests.path.test_browser_access import CHECKS
 
 pytestmark = in_browser
+FIRST = "ol#recommendations > li:first-child .why"
 
 
 class Backwards:
@@ -96,4 +98,54 @@ def test_the_retriever_alone(browser: Any, address: str) -> None:
     wait(browser, lambda: len(listed(browser)) == 12, "the list")
     assert find(browser, ".path-alone")
     assert not find(browser, "[data-choice=stages]")
+    assert errors(browser) == []
+
+
+def amounts(browser: Any, selector: str) -> list[float]:
+    return [float(one.text.replace("−", "-").replace(",", "")) for one in find(browser, selector)]
+
+
+def test_a_score_taken_apart(browser: Any, address: str, demo: Recommender) -> None:
+    browser.get(f"{address}/#/users/15")
+    wait(browser, lambda: len(listed(browser)) == 12, "the list")
+    summary = f"{FIRST} summary"
+    (item, *_) = demo.recommend(Query(user_id=15, k=12), explain="full").items
+    assert not find(browser, f"{FIRST} .why-part"), "nothing is drawn before it is asked for"
+    find(browser, summary)[0].send_keys(Keys.ENTER)
+    wait(browser, lambda: find(browser, f"{FIRST} .why-part"), "the parts")
+    (attribution,) = item.attributions
+    (score,), (baseline,) = amounts(browser, f"{FIRST} .why-score"), amounts(browser, f"{FIRST} .why-baseline")
+    parts = amounts(browser, f"{FIRST} .why-amount")
+    assert score == pytest.approx(attribution.score, rel=0.01)
+    assert baseline + sum(parts) == pytest.approx(score, abs=0.01 * (abs(score) + len(parts)))
+    names = [one.text for one in find(browser, f"{FIRST} .why-name")]
+    assert len(names) == 9
+    assert names[-1].endswith("smaller parts together")
+    assert not find(browser, f"{FIRST} .why-moves"), "the retriever alone moves nothing"
+    named = find(browser, f"{FIRST} .why-name button")
+    item_id = named[0].get_attribute("data-item-id")
+    assert item_id in {str(part.item_id) for part in attribution.parts}
+    shot(browser, "why")
+    press(browser, f"{FIRST} .why-name button")
+    wait(browser, lambda: find(browser, "dialog#item-drawer[open]"), "the drawer of the liked item")
+    find(browser, "body")[0].send_keys(Keys.ESCAPE)
+    wait(browser, lambda: not find(browser, "dialog#item-drawer[open]"), "the drawer closed")
+    assert errors(browser) == []
+
+
+@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])
+def test_it_can_be_read_by_everybody(browser: Any, staged_address: str, theme: str, width: int) -> None:
+    look(browser, theme, width)
+    browser.get(f"{staged_address}/?{theme}{width}#/users/15")
+    wait(browser, lambda: len(listed(browser)) == 12, "the list")
+    press(browser, f"{FIRST} summary")
+    wait(browser, lambda: find(browser, f"{FIRST} .why-part"), "the parts")
+    moves = find(browser, f"{FIRST} .why-moves")[0].text
+    assert "ranked: lowered by 49 to place 50" in moves
+    assert "freshness: lifted by 49 to place 1" in moves
+    browser.execute_script(CHECKS)
+    assert browser.execute_script("return [...checks.names(), ...checks.structure(), ...checks.contrast()]") == []
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    shot(browser, f"why-{theme}-{width}")
+    look(browser, "light", 1280)
     assert errors(browser) == []

@@ -52,6 +52,26 @@ def test_a_bare_history(client: TestClient) -> None:
         assert isinstance(item["year"], int)
         assert item["item_id"] not in (1, 588, 2, 364)
         assert {reason["item_id"] for reason in item["reasons"]} <= {1, 588}
+        assert "attributions" not in item
+
+
+def test_explained_in_full_the_parts_add_up(client: TestClient) -> None:
+    body = {"history": [1, 588], "k": 3, "explain": "full"}
+    for answer in (client.post("/v1/recommendations", json=body), client.get("/v1/recommendations/1?k=3&explain=full")):
+        for item in answer.json()["items"]:
+            (attribution,) = item["attributions"]
+            assert (attribution["stage"], attribution["model"]) == ("retrieval", "softmax_dnn")
+            assert attribution["score"] == pytest.approx(item["score"], rel=1e-4)
+            total = attribution["baseline"] + sum(part["contribution"] for part in attribution["parts"])
+            assert total == pytest.approx(item["score"], rel=1e-4)
+            move = {"stage": "retrieval", "place": item["rank"], "lifted": None, "score": item["score"]}
+            assert item["moves"] == [move]
+            assert item["reasons"][0] in attribution["parts"]
+    silent = client.get("/v1/recommendations/1?explain=none").json()
+    assert all(item["reasons"] == [] for item in silent["items"])
+    assert "explain" not in silent["stages"]
+    refused = client.get("/v1/recommendations/1?explain=much")
+    assert refused.status_code == 422
 
 
 def test_a_known_user_with_a_new_like(client: TestClient) -> None:

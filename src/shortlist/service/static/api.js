@@ -93,7 +93,7 @@ export const searchUsers = (search, limit, signal) =>
 export const getUser = (userId, signal) => request(`/v1/users/${segment(userId)}`, { signal });
 
 export const recommendForUser = (userId, k, signal) =>
-  request(`/v1/recommendations/${segment(userId)}${query({ k })}`, { signal });
+  request(`/v1/recommendations/${segment(userId)}${query({ k, explain: "full" })}`, { signal });
 
 /** What a known user does: kept by the service, and part of the next answer. */
 export const sendEvent = (userId, itemId, event, signal) =>

@@ -2,7 +2,7 @@
 import {
   createContext, html, useContext, useEffect, useLayoutEffect, useRef,
 } from "/static/vendor/preact-htm.js";
-import { extrasOf, genresOf, hueOf, kindsOf, nameOf, score as scoreText, titleOf } from "/static/text.js";
+import { extrasOf, genresOf, hueOf, kindsOf, nameOf, score as scoreText, titleOf, words } from "/static/text.js";
 
 /** {taste, openItem, announce}: what any part of the page may need. */
 export const Page = createContext(null);
@@ -136,8 +136,9 @@ export function barScale(items) {
 
 export function Reasons({ reasons, who = "you" }) {
   const { openItem } = usePage();
-  const best = (reasons ?? []).filter((reason) => !(reason.contribution <= 0)).slice(0, 2);
-  if (!best.length) return null;
+  const raising = (reasons ?? []).filter((reason) => !(reason.contribution <= 0));
+  const best = raising.filter((reason) => reason.item_id != null).slice(0, 2).map(({ item_id, title }) => ({ item_id, title }));
+  if (!best.length) return raising.length ? html`<p class="reasons">because of ${words(raising[0].feature ?? "the time")}</p>` : null;
   return html`<p class="reasons"><span>because ${who} liked </span>${best.map((reason, place) => html`
     ${place > 0 && html`<span> and </span>`}<button type="button" class=${titleOf(reason).length > 20 ? "link reason is-long" : "link reason"}
       key=${reason.item_id} title=${titleOf(reason)} onClick=${() => openItem(reason)}>${titleOf(reason)}</button>`)}</p>`;

@@ -133,7 +133,7 @@ function Hero({ started, taste }) {
 export function Discover() {
   const { taste, announce } = usePage();
   const started = taste.liked.length > 0;
-  const body = { history: ids(taste.liked), disliked: ids(taste.disliked), k: K };
+  const body = { history: ids(taste.liked), disliked: ids(taste.disliked), k: K, explain: "full" };
   const request = started ? JSON.stringify(body) : null;
   useEffect(() => {
     if (!started) return;

@@ -4,6 +4,7 @@ import {
   Actions, GenreChips, ItemTitle, Problem, Reasons, ScoreBar, Skeleton, Spine, barScale, useGlide, useKeptFocus,
 } from "/static/components.js";
 import { duration, plural, words } from "/static/text.js";
+import { Why } from "/static/why.js";
 
 /**
  * For each item of a new list, how far it moved since the list before:
@@ -46,6 +47,7 @@ function Row({ item, rank, part, move, who }) {
     </div>
     <${ScoreBar} value=${item.score} part=${part} hint="The bar compares the scores of this list" />
     <${Actions} item=${item} />
+    <${Why} item=${item} />
   </li>`;
 }
 

@@ -28,7 +28,7 @@ export const sameId = (a, b) => String(a) === String(b);
 const without = (items, id) => items.filter((item) => !sameId(item.item_id, id));
 
 /** Keeps what a card shows, not what belonged to the list it was picked from. */
-function cardOf({ score, rank, reasons, popularity, liked, disliked, timestamp, contribution, ...card }) {
+function cardOf({ score, rank, reasons, attributions, moves, popularity, liked, disliked, timestamp, contribution, ...card }) {
   return card;
 }
 

@@ -31,7 +31,7 @@ export function genresOf(item) {
 
 // Everything the page already shows in a place of its own.
 const SHOWN = new Set(
-  ("item_id title genres genre year score rank reasons popularity liked disliked timestamp " +
+  ("item_id title genres genre year score rank reasons attributions moves popularity liked disliked timestamp " +
     "contribution weight label").split(" "),
 );
 

@@ -157,7 +157,7 @@ function User({ userId, history, reload }) {
       <div class="section-head"><h2 id="list-title">Recommended next</h2>
         ${staged && html`<${Choice} label="View" value=${view} options=${[["list", "list"], ["stages", "stage by stage"]]} onChoose=${setView} />`}</div>
       ${list.data && html`<${Path} answer=${list.data} />`}
-      ${staged && view === "stages" ? html`<${StageTable} answer=${list.data} />` : html`<${Recommendations} resource=${list} count=${K} who="they" call=${`GET /v1/recommendations/${encodeURIComponent(userId)}?k=${K}`}
+      ${staged && view === "stages" ? html`<${StageTable} answer=${list.data} />` : html`<${Recommendations} resource=${list} count=${K} who="they" call=${`GET /v1/recommendations/${encodeURIComponent(userId)}?k=${K}&explain=full`}
         emptyText="Nothing to recommend for this user." />`}
     </section>
   </div><//>`;
