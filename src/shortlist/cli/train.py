@@ -39,6 +39,14 @@ def train(
             "and --set say counts over its settings, such as --set data.interactions=grown.csv.",
         ),
     ] = None,
+    events: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Store of a service whose events are part of the log: sqlite:///events.db, "
+            "postgresql://USER:PASSWORD@HOST/NAME, or an SQLite file. They mean what they mean while serving ([events]).",
+        ),
+    ] = None,
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one setting; repeatable."),
@@ -69,7 +77,7 @@ def train(
     if settings is None:
         assert start is not None
         settings = continued_settings(start, config, overrides or ())
-    recommender = run(settings, out_dir, err(), seeds, start)
+    recommender = run(settings, out_dir, err(), seeds, start, events)
     assert recommender.report is not None
     if json:
         print_json(recommender.report.to_dict())

@@ -35,6 +35,8 @@ class Dataset:
         summary: counts, and what was dropped.
         negatives: items given to be ranked with each user's test targets, one row a user; None: none are given.
         availability: from when until when each item is recommended; None: always.
+        not_asked: [num_users] who has no query in validation and test, because models that went on from an artifact have
+            learned what would be asked for; None: nobody.
     """
 
     users: Vocabulary
@@ -50,6 +52,7 @@ class Dataset:
     summary: DataSummary
     negatives: Ragged | None = None
     availability: Availability | None = None
+    not_asked: NDArray[np.bool_] | None = None
 
     @property
     def num_users(self) -> int:

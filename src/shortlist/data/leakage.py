@@ -103,6 +103,23 @@ def refuse_learned(
     Raises:
         DataError: with examples.
     """
+    _, rows = learned_targets(dataset, time, user_idx, targets, learned)
+    if len(rows):
+        raise DataError(
+            f"--from: the artifact has learned {len(rows):,} of the {len(targets.values):,} targets of the {part} part, such as "
+            f"{_named(dataset, learned, rows)}: figures would tell what it remembers. Go on with a log that has grown at its "
+            'end, split by "last_out" or "by_time", or train anew without --from.'
+        )
+
+
+def learned_targets(
+    dataset: Dataset,
+    time: NDArray[np.float64] | None,
+    user_idx: NDArray[np.int32],
+    targets: Ragged,
+    learned: Interactions,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Targets that an artifact has learned: their queries, and the rows of ``learned``. Arguments as ``refuse_learned``."""
     query = targets.row_of_value
     key = user_idx[query].astype(np.int64) * dataset.num_items + targets.values
     known = learned.user_idx.astype(np.int64) * dataset.num_items + learned.item_idx
@@ -113,13 +130,7 @@ def refuse_learned(
     same = known[rows] == key[found]
     if time is not None:
         same &= learned.timestamp[rows] >= time[query[found]]
-    rows = rows[same]
-    if len(rows):
-        raise DataError(
-            f"--from: the artifact has learned {len(rows):,} of the {len(key):,} targets of the {part} part, such as "
-            f"{_named(dataset, learned, rows)}: figures would tell what it remembers. Go on with a log that has grown at its "
-            'end, split by "last_out" or "by_time", or train anew without --from.'
-        )
+    return query[found][same].astype(np.int64), rows[same].astype(np.int64)
 
 
 def refuse_features_of_the_future(dataset: Dataset, before_test: NDArray[np.bool_]) -> None:

@@ -6,18 +6,20 @@ from collections.abc import Mapping
 
 from shortlist.data.dataset import Dataset
 from shortlist.data.feature_spec import Schema
+from shortlist.data.live_events import LiveEvents
 from shortlist.data.preparation import prepare
 from shortlist.data.sources import folder_of, known_dataset
 from shortlist.errors import SettingsError
 from shortlist.settings import Settings
 
 
-def load_dataset(settings: Settings, known: Schema | None = None) -> Dataset:
+def load_dataset(settings: Settings, known: Schema | None = None, events: LiveEvents | None = None) -> Dataset:
     """Read what ``[data]``, ``[features]`` and ``[split]`` name.
 
     Args:
         settings: of the run.
         known: features of an artifact to go on from; see ``prepare``.
+        events: what was said while serving, to be part of the log.
 
     Raises:
         SettingsError: no source is named, or two.
@@ -29,7 +31,7 @@ def load_dataset(settings: Settings, known: Schema | None = None) -> Dataset:
     data, split = settings.data, settings.split
     if split.method == "files" and data.dataset is None:
         files = _split_files(settings)
-        return prepare(files, data.users, data.items, data, settings.features, split.negatives, known)
+        return prepare(files, data.users, data.items, data, settings.features, split.negatives, known, events)
     if (data.dataset is None) == (data.interactions is None):
         raise SettingsError(
             '[data] needs either interactions = "FILE" or dataset = "NAME" (see `shortlist data list`); '
@@ -50,8 +52,9 @@ def load_dataset(settings: Settings, known: Schema | None = None) -> Dataset:
             settings.features,
             split.negatives or tables.negatives,
             known,
+            events,
         )
-    return prepare(data.interactions, data.users, data.items, data, settings.features, known=known)
+    return prepare(data.interactions, data.users, data.items, data, settings.features, known=known, events=events)
 
 
 def _split_files(settings: Settings) -> dict[str, str]:

@@ -3,7 +3,8 @@
 The order of the steps, and the rules they follow:
 
 1. every named column must exist; a row without user, item, time or needed value stops or is dropped (``data.missing``);
-2. ``liked`` and ``disliked`` are read from the conditions;
+2. ``liked`` and ``disliked`` are read from the conditions; live events, where given, are put to the log
+   (``data.live_events``);
 3. rows equal in user, item, time and value are one interaction;
 4. of several interactions of one user with one item the first, the last or all count (``data.repeats``);
 5. vocabularies: most frequent first, then by id;
@@ -26,6 +27,7 @@ from shortlist.data.conditions import columns_of, parse, to_expression
 from shortlist.data.dataset import Dataset
 from shortlist.data.feature_spec import Schema
 from shortlist.data.feature_tables import read_feature_table
+from shortlist.data.live_events import LiveEvents, with_events
 from shortlist.data.tables import (
     ROW,
     Source,
@@ -47,6 +49,7 @@ def prepare(
     features: FeaturesSettings | None = None,
     negatives: Source | None = None,
     known: Schema | None = None,
+    events: LiveEvents | None = None,
 ) -> Dataset:
     """Read tables into a frozen ``Dataset``.
 
@@ -57,6 +60,7 @@ def prepare(
         features: which columns are features.
         negatives: items to be ranked with each user's test targets, one row a pair of user and item.
         known: features as an artifact encodes them: their codes and scales are kept, new values added.
+        events: what was said while serving, to be part of the log.
 
     Raises:
         DataError, ConditionError: see the module's steps.
@@ -67,11 +71,16 @@ def prepare(
     (2, 2, [0, 1, 0])
     """
     settings, features = settings or DataSettings(), features or FeaturesSettings()
+    if events is not None and isinstance(interactions, Mapping):
+        raise DataError(
+            "Events cannot be put to interactions whose parts are given: which part would they belong to? Take one table and "
+            'a [split] method such as "last_out", or train without --events.'
+        )
     with TableReader(settings.memory_limit) as reader, errors_explained():
         log = _open_interactions(reader, interactions, settings)
         log = reader.materialise(_roles(log, settings, features))
         rows_read = _count(log)
-        log, dropped = _clean(reader, log, settings, rows_read)
+        log, dropped = _clean(reader, log, settings, rows_read, events)
         user_ids, item_ids = _vocabulary(log, "user_id"), _vocabulary(log, "item_id")
         table = _sorted_table(log, user_ids, item_ids, reader)
         titles = (settings.columns.title,) if settings.columns.title else ()
@@ -85,6 +94,7 @@ def prepare(
         given = None if negatives is None else _negatives(reader, negatives, settings)
     if is_text(interactions):
         user_ids, item_ids = _numbers_where_all_are(user_ids), _numbers_where_all_are(item_ids)
+    rows_read += 0 if events is None else events.count
     return assemble(table, user_ids, item_ids, feature_tables, settings, features, rows_read, dropped, given, known)
 
 
@@ -134,7 +144,11 @@ def _conditions(settings: DataSettings) -> list[str]:
 
 
 def _clean(
-    reader: TableReader, log: nw.LazyFrame[Any], settings: DataSettings, rows_read: int
+    reader: TableReader,
+    log: nw.LazyFrame[Any],
+    settings: DataSettings,
+    rows_read: int,
+    events: LiveEvents | None,
 ) -> tuple[nw.LazyFrame[Any], dict[str, int]]:
     """Steps 1 to 4; returns what is left and what was dropped, by reason."""
     schema = log.collect_schema()
@@ -154,6 +168,10 @@ def _clean(
         is_met = nw.lit(default) if text is None else to_expression(parse(text), schema, text)
         log = log.with_columns(is_met.alias(f"_{name}"))
     log = reader.materialise(log)
+    if events is not None:
+        given = _count(log) + events.count
+        log = with_events(reader, log, events)
+        dropped["superseded by an event, or of a deleted user"] = given - _count(log)
     keys = [c for c in ("user_id", "item_id", *((PART,) if PART in schema else ())) if c in schema]
     counts = [_count(log)]
     # without a time, equal rows are repeats: each is an interaction of its own

@@ -98,6 +98,11 @@ def split(dataset: Dataset, settings: SplitSettings, seed: int = 0) -> Split:
     train = log.take(parts.train)
     valid = _holdout(dataset, *parts.valid, keep_seen=settings.seen == "keep")
     test = _with_negatives(_holdout(dataset, *parts.test, keep_seen=settings.seen == "keep"), dataset, settings)
+    notes = dict(parts.notes)
+    if dataset.not_asked is not None:
+        asked = [np.flatnonzero(~dataset.not_asked[one.user_idx]) for one in (valid, test)]
+        notes["num_queries_left_out"] = len(valid) + len(test) - sum(map(len, asked))
+        valid, test = valid.take(asked[0]), test.take(asked[1])
     for name, size in (
         ("training part", len(train)),
         ("validation part", len(valid)),
@@ -118,7 +123,7 @@ def split(dataset: Dataset, settings: SplitSettings, seed: int = 0) -> Split:
         "num_test_queries": len(test),
         "num_test_targets": len(test.targets.values),
         "fingerprint": _fingerprint(dataset, train, valid, test),
-        **parts.notes,
+        **notes,
         **({} if test.availability is None else {"num_unavailable_targets": test.num_unavailable}),
     }
     return Split(train, valid, log.take(parts.train_and_valid), test, description)

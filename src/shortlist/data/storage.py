@@ -22,12 +22,13 @@ from shortlist.errors import ArtifactError
 
 _CONTEXT = "context."
 _AVAILABILITY = "availability.parquet"
+_NOT_ASKED = "not_asked.parquet"
 
 
 def save_dataset(dataset: Dataset, folder: Path) -> None:
     """Write ``users.parquet``, ``items.parquet``, ``interactions.parquet`` and ``schema.json``.
 
-    Where there are any, also ``negatives.parquet`` and ``availability.parquet``.
+    Where there are any, also ``negatives.parquet``, ``availability.parquet`` and ``not_asked.parquet``.
     """
     _write_ids(dataset.users, dataset.user_table, folder / "users.parquet")
     _write_ids(dataset.items, dataset.display, folder / "items.parquet")
@@ -47,6 +48,8 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
         pq.write_table(pa.table({"item_idx": _to_arrow_lists(dataset.negatives)}), folder / "negatives.parquet")
     if dataset.availability is not None:
         pq.write_table(dataset.availability.to_arrow(), folder / _AVAILABILITY)
+    if dataset.not_asked is not None:
+        pq.write_table(pa.table({"user_idx": np.flatnonzero(dataset.not_asked)}), folder / _NOT_ASKED)
     schema = {**dataset.schema.to_dict(), "has_time": dataset.has_time, "summary": dataset.summary.to_dict()}
     (folder / "schema.json").write_text(json.dumps(schema, indent=1, ensure_ascii=False), encoding="utf-8")
 
@@ -92,6 +95,10 @@ def load_saved_dataset(folder: Path) -> Dataset:
     availability = None
     if (folder / _AVAILABILITY).is_file():
         availability = Availability.from_arrow(pq.read_table(folder / _AVAILABILITY))
+    not_asked = None
+    if (folder / _NOT_ASKED).is_file():
+        not_asked = np.zeros(len(users), dtype=bool)
+        not_asked[pq.read_table(folder / _NOT_ASKED).column("user_idx").to_numpy()] = True
     user_table, item_table = user_table.drop_columns(["id"]), item_table.drop_columns(["id"])
 
     def encoded(side: Side, source: pa.Table) -> dict[str, Column]:
@@ -111,6 +118,7 @@ def load_saved_dataset(folder: Path) -> Dataset:
         summary=DataSummary(**values["summary"]),
         negatives=negatives,
         availability=availability,
+        not_asked=not_asked,
     )
 
 

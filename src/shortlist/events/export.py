@@ -50,7 +50,7 @@ def export(store: EventStore, file: Path, since: int | None = None, until: int |
     part = file.with_name(f".{file.name}.part-{os.getpid()}")
     try:
         with store.engines.explained(), store.engines.write.connect() as connection:
-            rows, integers = _write(part, _blocks(connection, since, until))
+            rows, integers = _write(part, blocks(connection, since, until))
         if integers:
             _recast(part, integers)
         with part.open("rb") as written:
@@ -63,8 +63,15 @@ def export(store: EventStore, file: Path, since: int | None = None, until: int |
     return rows
 
 
-def _blocks(connection: Connection, since: int | None, until: int | None) -> Iterator[pa.Table]:
-    """All of one snapshot, found by their place, so that no block is slower than the one before."""
+def blocks(connection: Connection, since: int | None = None, until: int | None = None) -> Iterator[pa.Table]:
+    """Events in ``SCHEMA``, in the order they arrived, all of one snapshot.
+
+    They are found by their place, so that no block is slower than the one before.
+
+    Args:
+        connection: on which nothing was done yet; what is read on it afterwards is of the same snapshot.
+        since, until: only events from and before these times, milliseconds since 1970.
+    """
     if connection.dialect.name == "postgresql":
         connection.execute(text("set transaction isolation level repeatable read, read only"))
     else:

@@ -7,6 +7,7 @@ from typing import get_args
 
 import narwhals as nw
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from shortlist.data.conditions import columns_of, parse, to_expression
 from shortlist.settings import Meaning, Settings
@@ -39,19 +40,35 @@ class Meanings:
         meaning: Meaning | None = self._meanings.get(word)
         return meaning if meaning != "rated" else self._rated(value)
 
+    def of_columns(self, words: pa.Array, values: pa.Array) -> pa.Array:
+        """[n] words and values → meanings, null where there is none: the same for a whole table."""
+        found = words.dictionary_encode()
+        meanings = pa.array([self._meanings.get(one) for one in found.dictionary.to_pylist()], pa.string())
+        meanings = meanings.take(found.indices)
+        is_rated = pc.fill_null(pc.equal(meanings, "rated"), fill_value=False)
+        return pc.replace_with_mask(meanings, is_rated, self._rated_column(values.filter(is_rated)))
+
     def _rate(self, value: float | None) -> Meaning:
-        if value is None or not self._can_tell:
-            return "taken"
-        if self._disliked is not None and _is_met(self._disliked, value):
-            return "disliked"
-        return "liked" if self._liked is None or _is_met(self._liked, value) else "seen"
+        meaning: Meaning = self._rated_column(pa.array([value], pa.float64()))[0].as_py()
+        return meaning
+
+    def _rated_column(self, values: pa.Array) -> pa.Array:
+        if not self._can_tell:
+            return pa.array(["taken"] * len(values), pa.string())
+        opinion = pc.if_else(_is_met(self._liked, values, default=True), "liked", "seen")
+        opinion = pc.if_else(_is_met(self._disliked, values, default=False), "disliked", opinion)
+        return pc.if_else(pc.is_null(values), "taken", opinion)
 
 
 def _of_value(condition: str | None) -> str | None:
     return condition if condition is not None and set(columns_of(parse(condition))) == {"value"} else None
 
 
-def _is_met(condition: str, value: float) -> bool:
-    frame = nw.from_native(pa.table({"value": [value]}), eager_only=True)
+def _is_met(condition: str | None, values: pa.Array, *, default: bool) -> pa.Array:
+    """[n] whether values meet a condition; of those that are missing it means nothing."""
+    if condition is None:
+        return pa.array([default] * len(values), pa.bool_())
+    frame = nw.from_native(pa.table({"value": values}), eager_only=True)
     expression = to_expression(parse(condition), frame.schema, condition)
-    return bool(frame.select(expression.alias("met"))["met"][0])
+    met = frame.select(expression.alias("met")).to_native().column("met").combine_chunks()
+    return pc.fill_null(met, fill_value=False)

@@ -17,6 +17,7 @@ import numpy as np
 from rich.console import Console
 
 from shortlist.data.dataset import Dataset
+from shortlist.data.feature_spec import Schema
 from shortlist.data.loading import load_dataset
 from shortlist.data.splitting import Split, split
 from shortlist.data.storage import load_schema
@@ -31,9 +32,10 @@ from shortlist.recommender.stage_evaluation import evaluate_stages, learned_from
 from shortlist.settings import Settings
 from shortlist.training.baselines import check_sources, fit_baselines
 from shortlist.training.checkpoint import Checkpoint
-from shortlist.training.continuation import Start, start_from
+from shortlist.training.continuation import Start, refuse_the_same, start_from
 from shortlist.training.export import SELECTED, save_weights
 from shortlist.training.indexing import require_index_package, tuned_index
+from shortlist.training.kept_events import kept_events
 from shortlist.training.rankers import ranker_after
 from shortlist.training.retrievers import Fitted, fit_retriever, num_parameters, serve
 
@@ -44,6 +46,7 @@ def train(
     console: Console | None = None,
     seeds: int = 1,
     start: str | Path | None = None,
+    events: str | None = None,
 ) -> Recommender:
     """Fit, evaluate on the test part beside the baselines, and write the artifact.
 
@@ -56,6 +59,8 @@ def train(
         seeds: train this many times, with seeds from ``settings.seed`` on, on the same split; the one best on
             validation is kept, and the report has the figures of all.
         start: an artifact to go on from; see ``shortlist.training.continuation``.
+        events: URL of an event store whose events are part of the log, with the meaning they have while serving; see
+            ``shortlist.data.live_events``.
 
     Returns:
         The artifact, loaded.
@@ -68,7 +73,9 @@ def train(
     require_index_package(settings)
     started = time.perf_counter()
     before = None if start is None else load_schema(Path(start))
-    dataset = load_dataset(settings, before)
+    dataset, said = _load(settings, before, events)
+    if start is not None and events is not None:
+        refuse_the_same(Path(start), settings, dataset, said)
     check_sources(dataset, settings)
     rerankers_of(settings.rerank, dataset)  # what does not fit the data is said before anything is trained
     parts = split(dataset, settings.split, settings.seed)
@@ -80,9 +87,14 @@ def train(
 
     started = time.perf_counter()
     checkpoints = out.with_name(out.name + ".checkpoint")
-    goes_on = None if start is None else start_from(Path(start), dataset, parts)
+    goes_on = None if start is None else start_from(Path(start), dataset, parts, leave_out=events is not None)
     if goes_on is not None:
         say(goes_on.about())
+        if goes_on.dataset is not dataset:
+            dataset = goes_on.dataset
+            parts = split(dataset, settings.split, settings.seed)
+    if said:
+        say(said)
     fitted = _fit_seeds(dataset, parts, settings, seeds, console, checkpoints, goes_on)
     best_seed, best = next(iter(fitted.items()))
     seconds["fit"] = time.perf_counter() - started
@@ -127,7 +139,7 @@ def train(
         if tuned.note:
             seconds["index"] = time.perf_counter() - started
             say(tuned.note)
-        more = [one for one in (tuned.note, "" if goes_on is None else goes_on.about()) if one]
+        more = [one for one in (tuned.note, "" if goes_on is None else goes_on.about(), said) if one]
         selected = {} if ranker is None else {ranker.ranker.name: ranker.selected}
         course = {**best.course, **({} if ranker is None else {"ranker": ranker.course})}
         recommender = Recommender(dataset, served[model], settings, None, others, index=tuned.index, **ranking)
@@ -163,6 +175,15 @@ def train(
         artifact.save(recommender, out, course, figures.per_target(dataset))
     _delete(checkpoints)
     return artifact.load(out)
+
+
+def _load(settings: Settings, known: Schema | None, events: str | None) -> tuple[Dataset, str]:
+    """The data set, and a sentence about the events in it."""
+    if events is None:
+        return load_dataset(settings, known), ""
+    with kept_events(events, settings) as found:
+        dataset = load_dataset(settings, known, found)
+        return dataset, f"{found.count:,} events of {found.source} are part of the log."
 
 
 def _fit_seeds(
