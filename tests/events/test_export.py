@@ -80,7 +80,11 @@ def test_prune_by_age(tmp_path: Path) -> None:
     with EventStore(store) as events:
         events.add([Event.of(1, 2, "like", "2020-01-01"), Event.of(1, 3, "like")])
     command = ["events", "prune", "--events", store, "--json", "--older-than"]
-    assert json.loads(CliRunner().invoke(app, [*command, "52w"]).stdout) == {"deleted": 1, "left": 1}
+    assert json.loads(CliRunner().invoke(app, [*command, "52w"]).stdout) == {
+        "deleted": 1,
+        "left": 1,
+        "deleted_exposures": 0,
+    }
     wrong = CliRunner().invoke(app, [*command, "soon"])
     assert wrong.exit_code == 2
     missing = CliRunner().invoke(app, ["events", "prune", "--events", f"{tmp_path}/no.db", "--older-than", "1d"])

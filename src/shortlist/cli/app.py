@@ -12,6 +12,7 @@ from shortlist.cli import (
     describe,
     evaluate,
     events,
+    experiment,
     keys,
     precompute,
     recommend,
@@ -42,6 +43,7 @@ app.command("describe")(describe.describe)
 app.command("compare")(compare.compare)
 app.command("serve")(serve.serve)
 app.add_typer(events.app, name="events")
+app.add_typer(experiment.app, name="experiment")
 app.add_typer(keys.app, name="keys")
 app.add_typer(data.app, name="data")
 

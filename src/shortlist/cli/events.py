@@ -54,19 +54,21 @@ def prune(
     events: Store,
     json: JsonFlag = False,
 ) -> None:
-    """Delete events that happened longer ago; what they said counts no more."""
+    """Delete events that happened longer ago, and what experiments showed then; what they said counts no more."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([hdwy])", older_than)
     if match is None:
         raise typer.BadParameter(
             f"expected an age such as 12h, 90d, 8w or 2y, got {older_than!r}", param_hint="--older-than"
         )
     from shortlist.events import EventStore
+    from shortlist.experiments.exposures import prune as prune_exposures
 
     before = time.time() - float(match[1]) * _DAYS[match[2]] * 86_400
     with EventStore(events, create=False) as store:
         deleted = store.prune(int(before * 1000))
+        exposures = prune_exposures(store, int(before * 1000))
         left = store.count()
     if json:
-        print_json({"deleted": deleted, "left": left})
+        print_json({"deleted": deleted, "left": left, "deleted_exposures": exposures})
     else:
-        out().print(f"deleted {deleted:,} events, {left:,} are left")
+        out().print(f"deleted {deleted:,} events and {exposures:,} exposures, {left:,} events are left")

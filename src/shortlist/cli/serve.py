@@ -36,6 +36,10 @@ def serve(
         ),
     ] = None,
     rerank: RerankOption = None,
+    experiment: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Experiment (TOML) whose arms users are dealt to; needs an event store."),
+    ] = None,
     keys: Annotated[
         Path | None,
         typer.Option(
@@ -63,6 +67,8 @@ def serve(
 
     check_exposure(host, None if keys is None else str(keys), insecure)
     check_port(host, port)
+    if experiment is not None and events == "none":
+        raise typer.BadParameter("an experiment keeps what it showed in the event store", param_hint="--events")
     store = None if events == "none" else events or default_store(folder)
     said = f"Shortlist is at http://{host}:{port} (Ctrl-C ends it; the API is at /docs)"
     service = Service(
@@ -74,5 +80,6 @@ def serve(
         rerank=None if rerank is None else str(rerank),
         keys=None if keys is None else str(keys),
         rate=rate,
+        experiment=None if experiment is None else str(experiment),
     )
     run(service, host, port, on_ready=lambda: err().print(said))

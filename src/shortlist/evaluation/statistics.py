@@ -93,7 +93,7 @@ def figures(values: NDArray[np.float64], weights: NDArray[np.float64] | None = N
         totals > 0, (np.where(present, values, 0) * weights).sum(axis=0) / np.maximum(totals, 1e-12), np.nan
     )
     resampled = resampled_means(values, weights, seed)
-    low, high = np.array([_interval(column) for column in resampled.T]).reshape(-1, 2).T
+    low, high = np.array([interval(column) for column in resampled.T]).reshape(-1, 2).T
     return [Figure(*map(float, one)) for one in zip(means, low, high, strict=True)]
 
 
@@ -116,7 +116,7 @@ def compare(first: NDArray[np.float64], second: NDArray[np.float64], seed: int =
         return Comparison(nan, nan, nan, nan, nan, 0)
     resampled = resampled_means(differences[:, None], seed=seed)[:, 0]
     resampled = resampled[np.isfinite(resampled)]
-    low, high = _interval(resampled)
+    low, high = interval(resampled)
     spread = float(present.std(ddof=1)) if len(present) > 1 else float("nan")
     return Comparison(
         difference=float(present.mean()),
@@ -128,7 +128,52 @@ def compare(first: NDArray[np.float64], second: NDArray[np.float64], seed: int =
     )
 
 
-def _interval(resampled: NDArray[np.float64]) -> tuple[float, float]:
+def compare_groups(
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    first_weights: NDArray[np.float64] | None = None,
+    second_weights: NDArray[np.float64] | None = None,
+    seed: int = 0,
+) -> Comparison:
+    """Two groups of different people by the weighted means of their values, such as the arms of an experiment.
+
+    With ``values = clicks / answers`` and ``weights = answers`` a mean is all clicks by all answers, and its interval one over
+    people, whose answers are not independent. The minimum detectable difference is (1.96 + 0.84) standard errors, those by
+    the delta method (Deng, Knoblich and Lu, KDD 2018).
+
+    Args:
+        first, second: [P], [R] values of each person.
+        first_weights, second_weights: of each in the mean; None: all equal.
+        seed: of the resamples.
+
+    >>> compare_groups(np.array([1.0, 1, 0, 0]), np.array([0.0, 0, 0])).difference
+    0.5
+    """
+    means, resampled, variance = [], [], 0.0
+    for place, (values, given) in enumerate(((first, first_weights), (second, second_weights))):
+        weights = np.ones(len(values)) if given is None else given
+        mean = float(np.average(values, weights=weights)) if weights.sum() > 0 else float("nan")
+        means.append(mean)
+        resampled.append(resampled_means(values[:, None], weights[:, None], seed=2 * seed + place)[:, 0])
+        residuals = (values - mean) * weights / weights.mean() if len(values) > 1 else np.full(2, np.nan)
+        variance += float(residuals.var(ddof=1)) / max(len(values), 1)
+    differences = resampled[0] - resampled[1]
+    differences = differences[np.isfinite(differences)]
+    low, high = interval(differences)
+    return Comparison(
+        difference=means[0] - means[1],
+        low=low,
+        high=high,
+        probability=float((differences > 0).mean() + (differences == 0).mean() / 2)
+        if len(differences)
+        else float("nan"),
+        minimum_detectable=_POWER * float(np.sqrt(variance)),
+        num_queries=len(first) + len(second),
+    )
+
+
+def interval(resampled: NDArray[np.float64]) -> tuple[float, float]:
+    """From the 2.5 % to the 97.5 % quantile of resamples; NaN where there are none."""
     present = resampled[np.isfinite(resampled)]
     if not len(present):
         return float("nan"), float("nan")

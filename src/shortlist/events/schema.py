@@ -17,7 +17,7 @@ def newest() -> str:
     """The version this package reads.
 
     >>> newest()
-    '0001'
+    '0003'
     """
     return max(file.name.split("_")[0] for file in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
 

@@ -16,7 +16,7 @@ from shortlist.errors import StoreError
 from shortlist.events.engines import Engines
 from shortlist.events.event import Event
 from shortlist.events.schema import migrate
-from shortlist.events.tables import events, forgotten_users
+from shortlist.events.tables import events, exposures, forgotten_users
 from shortlist.events.writer import GroupWriter, Kept
 
 _ROWS_AT_ONCE = 10_000
@@ -111,7 +111,7 @@ class EventStore:
         """
 
         def read(connection: Connection) -> UserEvents:
-            values = {"user": user_id, "hash": _hash(user_id), "limit": limit}
+            values = {"user": user_id, "hash": hash_of(user_id), "limit": limit}
             rows = connection.execute(_OF_USER, values).all()
             forgotten = any(row[0] is None for row in rows)
             found = [Happened(*row) for row in rows if row[0] is not None]
@@ -126,14 +126,17 @@ class EventStore:
         return result
 
     def delete_user(self, user_id: str) -> int:
-        """Delete all events of a user, and remember (as a hash) that what an artifact says of them no longer counts.
+        """Delete all events of a user and what experiments showed them.
+
+        It is remembered (as a hash) that what an artifact says of them no longer counts.
 
         Returns:
             how many events were deleted.
         """
         with self.engines.explained(), self.engines.write.begin() as connection:
-            connection.execute(delete(forgotten_users).where(forgotten_users.c.user_hash == _hash(user_id)))
-            connection.execute(insert(forgotten_users).values(user_hash=_hash(user_id), forgotten_at=_now()))
+            connection.execute(delete(forgotten_users).where(forgotten_users.c.user_hash == hash_of(user_id)))
+            connection.execute(insert(forgotten_users).values(user_hash=hash_of(user_id), forgotten_at=_now()))
+            connection.execute(delete(exposures).where(exposures.c.user_id == user_id))
             return connection.execute(delete(events).where(events.c.user_id == user_id)).rowcount
 
     def prune(self, before: int) -> int:
@@ -170,7 +173,8 @@ class EventStore:
         self.engines.reading(lambda connection: connection.execute(select(events.c.sequence).limit(1)).first())
 
 
-def _hash(user_id: str) -> str:
+def hash_of(user_id: str) -> str:
+    """By which a deleted user is remembered."""
     return hashlib.sha256(user_id.encode()).hexdigest()
 
 

@@ -15,7 +15,7 @@ from shortlist.data.ragged import Ragged
 from shortlist.models.base import Ranker, Retriever
 from shortlist.recommender.passage import Passage, Stage, first_of, places_of
 from shortlist.recommender.sources import Source, merged
-from shortlist.reranking import Reranker, Rules, Slate
+from shortlist.reranking import Exploration, Reranker, Rules, Slate
 from shortlist.retrieval import Candidates, Index, ScoredItems, Vectors
 from shortlist.retrieval.filters import pack
 from shortlist.settings import CANDIDATES
@@ -103,9 +103,10 @@ class Funnel:
         slates = _slates(queries, stages[-1].lists, self._pinned) if rerankers else []
         for reranker in rerankers:
             began = time.perf_counter()
+            logits = _logits(reranker, slates)
             slates = [reranker.rerank(slate, int(n)) for slate, n in zip(slates, passage.k, strict=True)]
             lists = [ScoredItems(slate.item_idx, slate.score, reranker.name) for slate in slates]
-            stages.append(_timed(reranker.name, began, lists))
+            stages.append(replace(_timed(reranker.name, began, lists), logits=logits))
         return replace(passage, stages=tuple(stages))
 
     def _from_sources(self, queries: QueryBatch, allowed: Candidates, wanted: NDArray[np.int64]) -> list[Stage]:
@@ -169,6 +170,14 @@ def _ranked(ranker: Ranker, queries: QueryBatch, found: list[ScoredItems]) -> li
         order = np.argsort(-scores.row(row), kind="stable")
         ranked.append(ScoredItems(one.item_idx[order], scores.row(row)[order], ranker.name))
     return ranked
+
+
+def _logits(reranker: Reranker, slates: list[Slate]) -> list[NDArray[np.float64]] | None:
+    """By what a step draws; None: it draws nothing."""
+    if not isinstance(reranker, Exploration):
+        return None
+    found = [logits for slate in slates if (logits := reranker.logits(slate)) is not None]
+    return found if len(found) == len(slates) else None
 
 
 def _slates(queries: QueryBatch, found: list[ScoredItems], pinned: NDArray[np.int32]) -> list[Slate]:

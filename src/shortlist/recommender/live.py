@@ -91,12 +91,17 @@ class LiveRecommender:
         user_id = None if query.user_id is None else self.recommender.dataset.users.typed(query.user_id)
         return replace(answer, user_id=user_id, stages={**stages, **answer.stages})
 
-    def with_events(self, query: Query) -> Query:
-        """A query as ``recommend`` asks it: with what is known of its user now."""
-        return self._with_events(query, self.known(query.user_id))
+    def with_events(self, query: Query, until: int | None = None) -> Query:
+        """A query as ``recommend`` asks it: with what is known of its user now, or was known at a time (see ``known``)."""
+        return self._with_events(query, self.known(query.user_id, until))
 
-    def known(self, user_id: OutsideId | None) -> Known:
-        """What is known of a user now; never raises for want of the store."""
+    def known(self, user_id: OutsideId | None, until: int | None = None) -> Known:
+        """What is known of a user; never raises for want of the store.
+
+        Args:
+            user_id: who.
+            until: only from events before this time, milliseconds since 1970; None: now.
+        """
         if user_id is None:
             return Known()
         row = int(self.recommender.dataset.users.rows([user_id])[0])
@@ -113,6 +118,8 @@ class LiveRecommender:
         except StoreError:
             self._store_rests_until = time.monotonic() + _REST_SECONDS
             return Known(row=row, reached=False)
+        if until is not None:
+            events = replace(events, events=[one for one in events.events if one.timestamp < until])
         return Known(events, UserState.of(events.events, self.meanings), -1 if events.forgotten else row)
 
     def is_cold(self, query: Query, answer: Answer) -> bool:

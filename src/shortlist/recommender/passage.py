@@ -21,11 +21,28 @@ class Stage:
         name: ``retrieval``, ``ranker``, or the step of a re-ranker.
         lists: as the stage left them.
         seconds: that it took for all of them.
+        logits: of a draw, one [n] a query along the list of the stage before; None: the stage draws nothing.
     """
 
     name: str
     lists: list[ScoredItems]
     seconds: float
+    logits: list[NDArray[np.float64]] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """How a page was drawn: from candidates with these logits, in the Plackett-Luce model.
+
+    Args:
+        item_idx: [n] the candidates.
+        logits: [n].
+        order: [k] which candidate stands at each place.
+    """
+
+    item_idx: NDArray[np.int32]
+    logits: NDArray[np.float64]
+    order: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +98,15 @@ class Passage:
         """Items that stood in the first k before a stage and no longer after it, by stage."""
         k, lists = int(self.k[query]), [(name, stage.lists[query].item_idx) for name, stage in self._named()]
         return {name: before[:k][~np.isin(before[:k], after[:k])] for (_, before), (name, after) in pairwise(lists)}
+
+    def draw(self, query: int) -> Draw | None:
+        """How one answer was drawn; None: nothing was, or not by the last stage, so that nobody knows how likely it was."""
+        last = self.stages[-1]
+        if last.logits is None:
+            return None
+        candidates = self.stages[-2].lists[query].item_idx
+        order = places_of(candidates, self.list_of(query).item_idx) - 1
+        return Draw(candidates, last.logits[query], order)
 
     def names(self) -> list[str]:
         """Of the stages; a step that comes again is numbered."""

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from shortlist.data.vocabulary import OutsideId
 from shortlist.recommender.attribution import Attribution, Move, Reason
 from shortlist.recommender.filters import Filter
+from shortlist.recommender.passage import Draw
 
 
 @dataclass(frozen=True)
@@ -105,11 +106,13 @@ class Answer:
         user_id: who asked, or None.
         items: best first.
         stages: stage → what it did and how long it took.
+        draw: how the list was drawn, where the last step draws it; it is no part of what goes out.
     """
 
     user_id: OutsideId | None
     items: tuple[Recommendation, ...]
     stages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    draw: Draw | None = field(default=None, compare=False, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """As ``recommend --json`` prints it."""

@@ -38,6 +38,10 @@ class Exploration:
             perturbed(unit(slate.relevance), self.strength * self.temperature, self._generator(slate))
         )
 
+    def logits(self, slate: Slate) -> Values | None:
+        """[n] r / τ: what the list is drawn by (``reranking.plackett_luce``); None: nothing is drawn."""
+        return None if self.strength <= 0 else unit(slate.relevance) / (self.strength * self.temperature)
+
     def _generator(self, slate: Slate) -> np.random.Generator:
         who = zlib.crc32(slate.disliked.tobytes(), zlib.crc32(slate.liked.tobytes()))
         period = int(slate.time // self.period_ms) if np.isfinite(slate.time) else 0

@@ -13,6 +13,7 @@ from fastapi.staticfiles import StaticFiles
 
 from shortlist.errors import QueryError
 from shortlist.events import EventStore
+from shortlist.experiments.settings import ExperimentSettings
 from shortlist.recommender import Recommender
 from shortlist.recommender.artifact import PAGE
 from shortlist.service import (
@@ -44,6 +45,7 @@ def create_app(
     timeout: float | None = None,
     keys: Keyring | None = None,
     rate: float | None = None,
+    experiment: ExperimentSettings | None = None,
 ) -> FastAPI:
     """An application over one recommender and one event store.
 
@@ -56,8 +58,9 @@ def create_app(
         timeout: seconds the model may take before what is popular answers.
         keys: who may ask; None: anybody may.
         rate: requests a second each key may ask of this worker, or each address without keys; None: any number.
+        experiment: arms between which users are dealt; it needs ``events``.
     """
-    serving = Serving(recommender, events, load, peers, timeout)
+    serving = Serving(recommender, events, load, peers, timeout, experiment)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

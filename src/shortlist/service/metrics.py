@@ -54,6 +54,10 @@ class Metrics:
             ["reason"],
             registry=registry,
         )
+        self.arms = Counter(
+            "shortlist_experiment_answers", "Answers of an experiment's arms", ["experiment", "arm"], registry=registry
+        )
+        self.lost_exposures = Counter("shortlist_lost_exposures", "Exposures that could not be kept", registry=registry)
         self.reloads = Counter("shortlist_reloads", "Artifacts loaded anew", ["result"], registry=registry)
 
     def committed(self, rows: int, seconds: float) -> None:

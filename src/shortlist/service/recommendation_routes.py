@@ -21,17 +21,14 @@ Allowed = Annotated[
     str | None, QueryParameter(max_length=100_000, description="item ids of which alone any may come back, likewise")
 ]
 Seen = Annotated[Literal["remove", "keep"], QueryParameter(description="whether what the user has may come back")]
+Exposed = Annotated[
+    bool, QueryParameter(description="false: the person will not see the list; an experiment keeps no exposure")
+]
 
 
 def router(serving: Serving) -> APIRouter:
     """The routes."""
     routes = APIRouter()
-
-    def answer(query: Query, explain: Literal["none", "reasons", "full"]) -> Response:
-        live = serving.now.live
-        found = live.recommend(query, explain="full" if explain == "full" else explain == "reasons")
-        serving.metrics.answered(found, cold=live.is_cold(query, found))
-        return reply(found.to_dict())
 
     @routes.get("/v1/recommendations/{user_id:path}", response_model=schemas.RecommendationResponse, responses=ERRORS)
     def recommend_to_user(
@@ -42,16 +39,18 @@ def router(serving: Serving) -> APIRouter:
         allow: Allowed = None,
         seen: Seen = "remove",
         explain: schemas.Explain = "reasons",
+        expose: Exposed = True,
     ) -> Response:
         """Recommend to a user: one of the artifact, or of whom there are events."""
         allowed = None if allow is None else _ids(allow)
         query = Query(user_id=user_id, k=k, exclude=_ids(exclude), where=where, allow=allowed, seen=seen)
-        return answer(query, explain)
+        return reply(serving.answer(query, explain=explain, exposed=expose))
 
     @routes.post("/v1/recommendations", response_model=schemas.RecommendationResponse, responses=ERRORS)
     def recommend(request: schemas.RecommendationRequest) -> Response:
         """Recommend to a known user, or to anyone by a history."""
-        return answer(Query(**request.model_dump(exclude={"explain"})), request.explain)
+        query = Query(**request.model_dump(exclude={"explain", "expose"}))
+        return reply(serving.answer(query, explain=request.explain, exposed=request.expose))
 
     return routes
 

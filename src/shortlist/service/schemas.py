@@ -37,6 +37,15 @@ class QueryRequest(BaseModel):
     time: (
         Annotated[int | float | str, Field(description="when it is asked: ISO 8601, seconds or milliseconds")] | None
     ) = None
+    expose: Annotated[bool, Field(description="false: the person will not see the list; no exposure is kept")] = True
+
+
+class ExperimentModel(BaseModel):
+    """By which arm of which experiment it was answered, and the id of the exposure where one is kept."""
+
+    name: str
+    arm: str
+    request_id: str | None = None
 
 
 class RecommendationRequest(QueryRequest):
@@ -102,6 +111,7 @@ class RecommendationResponse(BaseModel):
     user_id: Id | None
     items: list[RecommendedItem]
     stages: dict[str, dict[str, Any]]
+    experiment: Annotated[ExperimentModel | None, Field(description="where one runs, and the user is in an arm")] = None
 
 
 class SimilarResponse(BaseModel):

@@ -19,6 +19,8 @@ from fastapi import FastAPI
 
 from shortlist.errors import SettingsError, ShortlistError
 from shortlist.events import EventStore
+from shortlist.experiments.serving import recommenders
+from shortlist.experiments.settings import ExperimentSettings
 from shortlist.recommender import Recommender, artifact
 from shortlist.recommender.reshaping import steps_of
 from shortlist.service.app import create_app
@@ -43,6 +45,7 @@ class Service:
         keys: file of API keys; None: anybody may ask.
         rate: requests a second each key may ask of one worker.
         rerank: settings file whose ``[[rerank]]`` counts in place of the artifact's.
+        experiment: settings file of an experiment.
         peers: folder that several workers share.
     """
 
@@ -54,12 +57,17 @@ class Service:
     rerank: str | None = None
     keys: str | None = None
     rate: float | None = None
+    experiment: str | None = None
     peers: str | None = None
 
     def load(self) -> Recommender:
         """The artifact, as it is to answer."""
         recommender = artifact.load(self.folder)
         return recommender if self.rerank is None else recommender.reranked(steps_of(Path(self.rerank)))
+
+    def experiment_settings(self) -> ExperimentSettings | None:
+        """Of the experiment that runs."""
+        return None if self.experiment is None else ExperimentSettings.from_toml(self.experiment)
 
     def app(self) -> FastAPI:
         """Load the artifact, open the store."""
@@ -73,6 +81,7 @@ class Service:
             timeout=self.timeout,
             keys=None if self.keys is None else Keyring(Path(self.keys)),
             rate=self.rate,
+            experiment=self.experiment_settings(),
         )
 
 
@@ -150,7 +159,9 @@ def run(service: Service, host: str, port: int, on_ready: Callable[[], None] = l
         on_ready()
         uvicorn.run(app, **options)
         return
-    service.load()  # what is wrong is said here, once
+    recommender, experiment = service.load(), service.experiment_settings()  # what is wrong is said here, once
+    if experiment is not None:
+        recommenders(experiment, recommender)
     if service.events is not None:
         EventStore(service.events).close()
     on_ready()

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from shortlist.errors import BusyError, QueryError, ShortlistError, StoreError
 from shortlist.events import EventStore
-from shortlist.recommender import Recommender
+from shortlist.experiments.serving import RunningExperiment, recommenders
+from shortlist.experiments.settings import ExperimentSettings
+from shortlist.recommender import Query, Recommender
 from shortlist.recommender.live import LiveRecommender
 from shortlist.service.catalogue import Catalogue
 from shortlist.service.metrics import Metrics
@@ -26,12 +29,25 @@ class Generation:
     live: LiveRecommender
     catalogue: Catalogue
     report: bytes
+    arms: Mapping[str, LiveRecommender] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, recommender: Recommender, store: EventStore | None, timeout: float | None) -> Generation:
+    def of(
+        cls,
+        recommender: Recommender,
+        store: EventStore | None,
+        timeout: float | None,
+        experiment: ExperimentSettings | None = None,
+    ) -> Generation:
         """Prepare everything."""
         report = json.dumps({} if recommender.report is None else recommender.report.to_dict()).encode()
-        return cls(LiveRecommender(recommender, store, timeout), Catalogue(recommender), report)
+        arms = {} if experiment is None else recommenders(experiment, recommender)
+        return cls(
+            LiveRecommender(recommender, store, timeout),
+            Catalogue(recommender),
+            report,
+            {name: LiveRecommender(one, store, timeout) for name, one in arms.items()},
+        )
 
     @property
     def recommender(self) -> Recommender:
@@ -48,6 +64,7 @@ class Serving:
         load: reads the artifact anew, with its hashes and golden queries verified; None: it cannot be reloaded.
         peers: a folder by which the workers of one server tell each other of a reload; None: there is one worker.
         timeout: seconds the model may take before what is popular answers; None: as long as it takes.
+        experiment: what runs, which needs ``events``; None: nothing.
     """
 
     def __init__(
@@ -57,12 +74,16 @@ class Serving:
         load: Callable[[], Recommender] | None = None,
         peers: Peers | None = None,
         timeout: float | None = None,
+        experiment: ExperimentSettings | None = None,
     ) -> None:
         self.timeout = timeout
         self.events, self.load, self.metrics, self.peers = events, load, Metrics(), peers
         if events is not None:
             events.on_commit(self.metrics.committed)
-        self.now = Generation.of(recommender, events, timeout)
+        self.now = Generation.of(recommender, events, timeout, experiment)
+        self.experiment: RunningExperiment | None = None
+        if experiment is not None:
+            self.experiment = RunningExperiment(experiment, self.store, self.metrics.lost_exposures.inc)
         self._reloading = threading.Lock()
         if peers is not None:
             peers.answer_with(self._follow)
@@ -77,6 +98,26 @@ class Serving:
         if self.events is None:
             raise StoreError("This service keeps no events: it was started with --events none.")
         return self.events
+
+    def answer(
+        self, query: Query, *, explain: Literal["none", "reasons", "full"] = "reasons", exposed: bool = True
+    ) -> dict[str, Any]:
+        """Answer one query, by the arm of who asks where an experiment runs.
+
+        Args:
+            query: what is asked.
+            explain: what the answer says of where its scores come from.
+            exposed: whether the person will see the list, so that an exposure is kept.
+        """
+        now, running = self.now, self.experiment
+        arm = None if running is None else running.arm_of(query.user_id)
+        live = now.live if arm is None else now.arms[arm]
+        found = live.recommend(query, explain="full" if explain == "full" else explain == "reasons")
+        self.metrics.answered(found, cold=live.is_cold(query, found))
+        if running is None or arm is None:
+            return found.to_dict()
+        self.metrics.arms.labels(running.settings.name, arm).inc()
+        return {**found.to_dict(), "experiment": running.answered(arm, query, found, exposed=exposed)}
 
     def reload(self) -> dict[str, int]:
         """Load the artifact anew and answer from it; where that fails, the old one goes on.
@@ -103,13 +144,16 @@ class Serving:
         """Write what waits."""
         if self.peers is not None:
             self.peers.close()
+        if self.experiment is not None:
+            self.experiment.close()
         if self.events is not None:
             self.events.close()
 
     def _switch(self) -> None:
         assert self.load is not None
         try:
-            fresh = Generation.of(self.load(), self.events, self.timeout)
+            experiment = None if self.experiment is None else self.experiment.settings
+            fresh = Generation.of(self.load(), self.events, self.timeout, experiment)
         except BaseException:
             self.metrics.reloads.labels("failed").inc()
             raise
