@@ -15,6 +15,7 @@ from sqlalchemy import Connection, and_, bindparam, delete, func, insert, null, 
 from shortlist.errors import StoreError
 from shortlist.events.engines import Engines
 from shortlist.events.event import Event
+from shortlist.events.items import ItemStore
 from shortlist.events.schema import migrate
 from shortlist.events.tables import events, exposures, forgotten_users
 from shortlist.events.writer import GroupWriter, Kept
@@ -46,7 +47,7 @@ class UserEvents:
 
 
 class EventStore:
-    """Events of all users, in SQLite or PostgreSQL. Any number of processes may open the same one.
+    """Events of all users, in SQLite or PostgreSQL, and ``items`` that changed. Any number of processes may open the same one.
 
     Args:
         url: ``sqlite:///events.db``, ``postgresql://user:password@host/name``, or the path of an SQLite file. Tables are
@@ -73,6 +74,7 @@ class EventStore:
         except BaseException:
             self.engines.close()
             raise
+        self.items = ItemStore(self.engines)
         self._writer = GroupWriter(self.engines)
 
     def __enter__(self) -> EventStore:

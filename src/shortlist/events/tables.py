@@ -49,3 +49,13 @@ exposures = Table(
     Index("exposures_in_time", "experiment", "timestamp"),
     sqlite_autoincrement=True,
 )
+
+items = Table(
+    "items",
+    metadata,
+    # the last word on each item that was put or deleted over HTTP; a deleted one keeps its row, so that the artifact's is hidden
+    Column("item_id", Text, primary_key=True),
+    Column("document", Text),  # its columns as JSON; null: deleted
+    Column("changed_at", BigInteger, nullable=False),  # milliseconds since 1970
+    Column("revision", BigInteger, nullable=False, unique=True),  # grows with every change of any item
+)

@@ -81,8 +81,20 @@ class TwoTower(NetworkRetriever):
         """φ [N, D], or of some items: the hidden layers see no others."""
         base = self.smoothed(self.item_base())
         base = base if rows is None else nn.functional.embedding(rows, base)
+        return self._tower(base)
+
+    def _tower(self, base: Tensor) -> Tensor:
         vectors = base if self.item_hidden is None else base + self.item_hidden(base)
         return nn.functional.normalize(vectors, dim=1) if self.settings.similarity == "cosine" else vectors
+
+    def item_vectors(self, base: Tensor) -> Tensor:
+        """What is searched [L, D], with the folded −‖φ‖² where the distance is Euclidean, of e [L, D]."""
+        return self._folded(self._tower(base))
+
+    def _folded(self, vectors: Tensor) -> Tensor:
+        if not self.has_item_bias:
+            return vectors
+        return torch.cat([2 * vectors, -vectors.square().sum(dim=1, keepdim=True)], dim=1)
 
     def forward(self, inputs: Mapping[str, Tensor], history_table: Tensor | None = None) -> Tensor:
         """ψ [B, D]; of length 1 where similarity is cosine."""
@@ -109,9 +121,6 @@ class TwoTower(NetworkRetriever):
         was_training = self.training
         self.eval()
         with torch.inference_mode():
-            vectors = self.items()
-            if self.has_item_bias:
-                vectors = torch.cat([2 * vectors, -vectors.square().sum(dim=1, keepdim=True)], dim=1)
-            found = vectors.cpu().numpy()
+            found = self._folded(self.items()).cpu().numpy()
         self.train(was_training)
         return found

@@ -5,6 +5,7 @@ from shortlist.retrieval.base import Index, ScoredItems, Vectors, directions, do
 from shortlist.retrieval.exact import ExactIndex, Examined
 from shortlist.retrieval.filters import BitmapCache, Candidates
 from shortlist.retrieval.live import LiveIndex
+from shortlist.retrieval.patched import PatchedVectors, patched_index, whole
 
 __all__ = [
     "AnnIndex",
@@ -14,8 +15,11 @@ __all__ = [
     "Examined",
     "Index",
     "LiveIndex",
+    "PatchedVectors",
     "ScoredItems",
     "Vectors",
     "directions",
     "dot",
+    "patched_index",
+    "whole",
 ]

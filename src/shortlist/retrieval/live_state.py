@@ -40,6 +40,9 @@ class LiveState:
     gone: Rows
     num_items: int
 
+    def __len__(self) -> int:
+        return self.num_items
+
     def search(self, query_vectors: NDArray[np.float32], k: int, candidates: Candidates) -> list[ScoredItems]:
         """See ``Index.search``."""
         keys = [self._of_base(query_vectors, k, candidates)]

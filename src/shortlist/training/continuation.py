@@ -23,13 +23,13 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from shortlist.data.dataset import Dataset
+from shortlist.data.feature_bags import num_values
 from shortlist.data.feature_spec import FeatureSpec
 from shortlist.data.features import FIRST_VALUE
 from shortlist.data.interactions import Interactions
 from shortlist.data.leakage import learned_targets, refuse_learned
 from shortlist.data.splitting import Split, split
 from shortlist.encoders.feature_encoder import module_key
-from shortlist.encoders.item_embedding import num_values
 from shortlist.errors import ArtifactError, DataError, SettingsError
 from shortlist.models.network import NetworkRetriever
 from shortlist.recommender import artifact

@@ -17,6 +17,8 @@ from shortlist.data.queries import QueryBatch
 from shortlist.data.ragged import Ragged
 from shortlist.models.deep_cross import DeepCross, ranker_inputs
 from shortlist.models.network import NetworkRetriever
+from shortlist.models.two_tower import TwoTower
+from shortlist.recommender.item_tower import ITEM_ENCODER
 from shortlist.recommender.served_ranker import save_feature_ranker
 from shortlist.training.deep_cross_training import Answering
 
@@ -35,13 +37,27 @@ class _Positional(torch.nn.Module):
         return self.model(dict(zip(self.names, arrays, strict=True)), self.table)  # type: ignore[no-any-return]
 
 
+class _Items(torch.nn.Module):
+    """The item tower from the sum of an item's feature vectors on."""
+
+    def __init__(self, model: TwoTower) -> None:
+        super().__init__()
+        self.tower = model
+
+    def forward(self, *base: torch.Tensor) -> torch.Tensor:
+        return self.tower.item_vectors(*base)
+
+
 def save_weights(model: torch.nn.Module, file: Path) -> None:
     """Write all weights of a network."""
     save_file({name: tensor.cpu().contiguous().clone() for name, tensor in model.state_dict().items()}, file)
 
 
 def save_network(model: NetworkRetriever, folder: Path) -> dict[str, Any]:
-    """Write ``query_encoder.onnx`` and ``weights.safetensors``; return the retriever's ``config.json``."""
+    """Write ``query_encoder.onnx`` and ``weights.safetensors``; return the retriever's ``config.json``.
+
+    Of a two-tower network whose items have features also ``item_encoder.onnx``, for items that come later.
+    """
     model = model.cpu().eval()
     save_weights(model, folder / WEIGHTS)
     # sizes other than 0 and 1, which the exporter would take for constants
@@ -49,7 +65,13 @@ def save_network(model: NetworkRetriever, folder: Path) -> dict[str, Any]:
     inputs = model.inputs(example)
     _widen_tags(inputs, model.query_specs)
     _export(_Positional(model, list(inputs), model.history_table()), inputs, folder / "query_encoder.onnx", "query")
+    item_encoder: dict[str, Any] = {}
+    if isinstance(model, TwoTower) and model.item_base.has_features:
+        base = torch.zeros((2, model.query.settings.embedding_dim))
+        _export(_Items(model), {"base": base}, folder / ITEM_ENCODER, "items")
+        item_encoder = {"item_encoder": {"smoothed": model.graph is not None}}
     return {
+        **item_encoder,
         "query_encoder": "onnx",
         "inputs": list(inputs),
         "max_history": model.max_history,
