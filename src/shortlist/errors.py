@@ -8,6 +8,8 @@
     ├── QueryError         a question that cannot be answered as asked (k, history, features)
     ├── TrainingError      training cannot go on (a loss that is not finite, a foreign checkpoint)
     ├── EventError         an event that cannot be kept as it is; names the field
+    ├── ItemError          an item that cannot be kept as it is; names the column
+    ├── PlacelessError     a new item of which nothing says where it belongs
     ├── StoreError         the event store is gone, full, or of another version
     ├── BusyError          what was asked for is under way already
     ├── EvaluationError    figures would mean nothing (scores that are not finite, a protocol without its data)
@@ -74,6 +76,20 @@ class EventError(ShortlistError):
 
     status = 422
     title = "Invalid event"
+
+
+class ItemError(ShortlistError):
+    """An item that cannot be kept as it is."""
+
+    status = 422
+    title = "Invalid item"
+
+
+class PlacelessError(ShortlistError):
+    """A new item of which nothing says where it belongs."""
+
+    status = 409
+    title = "Item cannot be placed"
 
 
 class StoreError(ShortlistError):

@@ -53,9 +53,7 @@ def test_smoothing_leaves_new_items_alone(world: Dataset, tmp_path: Path) -> Non
     with torch.no_grad():
         model.item_base.free.zero_()
         alone = model.item_vectors(model.item_base()).numpy()
-    np.testing.assert_allclose(
-        tower.encode(world.item_features, np.full(world.num_items, -1)), alone, atol=1e-4
-    )
+    np.testing.assert_allclose(tower.encode(world.item_features, np.full(world.num_items, -1)), alone, atol=1e-4)
 
 
 def test_without_features_there_is_no_tower(world: Dataset, tmp_path: Path) -> None:

@@ -37,6 +37,8 @@ class Dataset:
         availability: from when until when each item is recommended; None: always.
         not_asked: [num_users] who has no query in validation and test, because models that went on from an artifact have
             learned what would be asked for; None: nobody.
+        arrived: [N] when items came that no interaction dates, milliseconds since 1970, NaN where that is not known; None: of
+            none it is.
     """
 
     users: Vocabulary
@@ -53,6 +55,7 @@ class Dataset:
     negatives: Ragged | None = None
     availability: Availability | None = None
     not_asked: NDArray[np.bool_] | None = None
+    arrived: NDArray[np.float64] | None = None
 
     @property
     def num_users(self) -> int:

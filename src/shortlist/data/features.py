@@ -84,3 +84,17 @@ def choose(first: Column, second: Column, takes_first: NDArray[np.bool_]) -> Col
     begin = np.where(takes_first, a.offsets[:-1], b.offsets[:-1] + len(a.values))
     lengths = np.where(takes_first, a.lengths, b.lengths)
     return TagsColumn(slices(np.concatenate([a.values, b.values]), begin, begin + lengths))
+
+
+def joined(first: Column, second: Column) -> Column:
+    """The rows of two columns of the same feature, one after the other."""
+    if isinstance(first, NumberColumn) and isinstance(second, NumberColumn):
+        return NumberColumn(np.concatenate([first.values, second.values]))
+    if isinstance(first, CategoryColumn) and isinstance(second, CategoryColumn):
+        return CategoryColumn(np.concatenate([first.codes, second.codes]))
+    if isinstance(first, VectorColumn) and isinstance(second, VectorColumn):
+        return VectorColumn(np.concatenate([first.values, second.values]))
+    assert isinstance(first, TagsColumn)
+    assert isinstance(second, TagsColumn)
+    lengths = np.concatenate([first.codes.lengths, second.codes.lengths])
+    return TagsColumn(Ragged.from_lengths(np.concatenate([first.codes.values, second.codes.values]), lengths))

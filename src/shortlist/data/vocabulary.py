@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import ChainMap
+from collections.abc import Iterable, MutableMapping, Sequence
+from copy import copy
 from functools import cached_property
 from typing import Any
 
@@ -56,7 +58,7 @@ class Vocabulary:
         return bool(pa.types.is_integer(self.ids.type))
 
     @cached_property
-    def _row_of_id(self) -> dict[Any, int]:
+    def _row_of_id(self) -> MutableMapping[Any, int]:
         return {outside_id: row for row, outside_id in enumerate(self.ids.to_pylist())}
 
     def _normalise(self, outside_id: object) -> OutsideId | None:
@@ -79,6 +81,18 @@ class Vocabulary:
         """
         found = self._normalise(outside_id)
         return str(outside_id) if found is None else found
+
+    def extended(self, ids: Sequence[OutsideId]) -> Vocabulary:
+        """With further ids, of its own type and not in it, behind those it has; what it knows is not copied.
+
+        >>> Vocabulary([10, 7]).extended([3]).rows([3, "7"]).tolist()
+        [2, 1]
+        """
+        other = copy(self)
+        other.ids = pa.concat_arrays([self.ids, pa.array(ids, self.ids.type)])
+        further = {one: len(self) + place for place, one in enumerate(ids)}
+        other.__dict__["_row_of_id"] = ChainMap(further, self._row_of_id)
+        return other
 
     def rows(self, outside_ids: Iterable[object]) -> NDArray[np.int32]:
         """Rows of a few ids; -1 where unknown. For whole columns join tables instead."""

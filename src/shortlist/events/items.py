@@ -14,7 +14,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from shortlist.events.engines import Engines
 from shortlist.events.tables import items
 
-_LOCK = 0x53484F524954  # of PostgreSQL's advisory locks: one writer at a time, so that revisions are seen in their order
+_LOCK = (
+    0x53484F524954  # of PostgreSQL's advisory locks: one writer at a time, so that revisions are seen in their order
+)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
@@ -52,8 +53,13 @@ class Audience:
     def __init__(self, recommender: Recommender, max_users: int = MAX_USERS) -> None:
         self.recommender = recommender
         self.num_users = min(max_users, recommender.dataset.num_users)
-        self._lock = Lock()
-        self._kept: tuple[Vectors, NDArray[np.float32], NDArray[np.float32]] | None = None
+        self._people = _People(recommender, self.num_users)
+
+    def over(self, recommender: Recommender) -> Audience:
+        """The same people, asked about items that came since; what is kept of them is shared."""
+        other = copy(self)
+        other.recommender = recommender
+        return other
 
     def of(self, item_id: OutsideId, k: int = 10) -> list[Fan]:
         """At most k users, the greatest lift first; none who has taken the item already.
@@ -61,9 +67,9 @@ class Audience:
         Raises:
             UnknownIdError: no such item.
         """
-        row = self.recommender.dataset.items.row(item_id)
-        vectors, usual, spread = self._users()
-        scores = dot(vectors, self.recommender.item_vectors[[row]])[:, 0]
+        row = self.recommender.item_row(item_id)
+        vectors, usual, spread = self._people.vectors()
+        scores = dot(vectors, self.recommender.vectors_of(np.array([row])))[:, 0]
         lift = (scores - usual) / np.maximum(spread, 1e-6)
         log = self.recommender.dataset.interactions
         takers = log.user_idx[log.item_idx == row]
@@ -86,7 +92,15 @@ class Audience:
         places: NDArray[np.int64] = (scores > mine).sum(axis=1) + 1
         return places
 
-    def _users(self) -> tuple[Vectors, NDArray[np.float32], NDArray[np.float32]]:
+
+class _People:
+    """The vectors of a recommender's most active users, encoded at the first question."""
+
+    def __init__(self, recommender: Recommender, num_users: int) -> None:
+        self.recommender, self.num_users, self._lock = recommender, num_users, Lock()
+        self._kept: tuple[Vectors, NDArray[np.float32], NDArray[np.float32]] | None = None
+
+    def vectors(self) -> tuple[Vectors, NDArray[np.float32], NDArray[np.float32]]:
         """Query vectors [U, D] of the users, and mean and deviation of their scores over items from all of the corpus."""
         with self._lock:
             if self._kept is None:

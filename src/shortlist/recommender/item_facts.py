@@ -123,7 +123,7 @@ class ItemFacts:
             return self._dates(date)
         availability = self.dataset.availability
         if availability is not None and np.isfinite(availability.start).any():
-            return np.where(np.isfinite(availability.start), availability.start, np.nan)
+            return self._or_arrived(np.where(np.isfinite(availability.start), availability.start, np.nan))
         if not self.dataset.has_time:
             raise SettingsError(
                 f"{self.place}.date: the interactions have no time, so that an item's first one does not say when it came; name "
@@ -131,16 +131,22 @@ class ItemFacts:
             )
         first = np.full(self.dataset.num_items, np.inf)
         np.minimum.at(first, self.log.item_idx, self.log.timestamp.astype(np.float64))
-        return np.where(np.isfinite(first), first, np.nan)
+        return self._or_arrived(np.where(np.isfinite(first), first, np.nan))
+
+    def _or_arrived(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
+        arrived = self.dataset.arrived
+        return times if arrived is None else np.where(np.isnan(times), arrived, times)
 
     def _dates(self, name: str) -> NDArray[np.float64]:
         """Milliseconds since 1970 from a column of years, days, seconds, milliseconds or ISO 8601."""
         self.spec("date", name, ("number", "category"))
-        plain = self.dataset.display.column(name)
+        plain, arrived = self.dataset.display.column(name), self.dataset.arrived
         if pa.types.is_integer(plain.type) or pa.types.is_floating(plain.type):
-            return moments_of(plain.to_numpy().astype(np.float64))
+            numbers = plain.to_numpy().astype(np.float64)
+            return moments_of(numbers, numbers if arrived is None else numbers[np.isnan(arrived)])
         try:
-            return np.array([np.nan if one is None else _moment(one) for one in plain.to_pylist()])
+            # where items came since, the table itself was checked before: what is no date is one of theirs
+            return np.array([_moment(one, is_strict=arrived is None) for one in plain.to_pylist()])
         except (QueryError, ValueError):
             raise SettingsError(
                 f"{self.place}.date: {name!r} holds values that are no dates; expected years, days, seconds or milliseconds "
@@ -148,15 +154,19 @@ class ItemFacts:
             ) from None
 
 
-def moments_of(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+def moments_of(numbers: NDArray[np.float64], told_by: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
     """Years, or days, seconds or milliseconds since 1970, told by the largest, as milliseconds since 1970; NaN stays.
+
+    Args:
+        numbers: any shape.
+        told_by: of which the largest tells; None: of all.
 
     >>> (moments_of(np.array([1970.0, 1971.0])) / DAY_MS).tolist(), moments_of(np.array([20_000.0])).tolist()
     ([0.0, 365.0], [1728000000000.0])
     """
-    largest = float(np.nanmax(np.abs(numbers), initial=0.0))
+    largest = float(np.nanmax(np.abs(numbers if told_by is None else told_by), initial=0.0))
     if largest <= _YEARS:
-        whole = np.floor(numbers)
+        whole = np.floor(np.where(np.abs(numbers) < 2e5, numbers, np.nan))  # no year lies beyond
         start = np.full(len(numbers), np.nan)
         known = np.isfinite(whole)
         first = (whole[known].astype(np.int64) - 1970).astype("datetime64[Y]").astype("datetime64[ms]")
@@ -167,5 +177,12 @@ def moments_of(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
     return numbers * 1000 if largest < 3e11 else numbers
 
 
-def _moment(value: Any) -> float:
-    return milliseconds(value if isinstance(value, (datetime, float, int)) else str(value))
+def _moment(value: Any, *, is_strict: bool = True) -> float:
+    if value is None:
+        return np.nan
+    try:
+        return milliseconds(value if isinstance(value, (datetime, float, int)) else str(value))
+    except (QueryError, ValueError):
+        if is_strict:
+            raise
+        return np.nan

@@ -112,10 +112,15 @@ class ItemMap:
         return b"".join(np.ascontiguousarray(values, dtype=kind).tobytes() for values, kind in parts)
 
 
-def map_items(recommender: Recommender) -> ItemMap:
-    """The map of a recommender's items by the directions of their vectors: what ``similar`` compares."""
+def map_items(recommender: Recommender, plane: Plane | None = None) -> ItemMap:
+    """The map of a recommender's items by the directions of their vectors: what ``similar`` compares.
+
+    Args:
+        recommender: whose items.
+        plane: on which they are placed; None: that of their own greatest variance.
+    """
     vectors, dataset = recommender.similarity_vectors, recommender.dataset
-    plane = principal_plane(vectors)
+    plane = plane or principal_plane(vectors)
     liked = dataset.interactions.item_idx[dataset.interactions.liked]
     popularity = np.bincount(liked, minlength=dataset.num_items).astype(np.uint32)
     feature, values, codes = colours(recommender)

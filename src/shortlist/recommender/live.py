@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -68,6 +69,12 @@ class LiveRecommender:
         self.meanings = Meanings(recommender.settings)
         self.fallback = fallback_for(recommender)
         self._store_rests_until = 0.0
+
+    def over(self, recommender: Recommender, fallback: Recommender) -> LiveRecommender:
+        """The same for another catalogue of the same artifact."""
+        other = copy(self)
+        other.recommender, other.fallback = recommender, fallback
+        return other
 
     def recommend(self, query: Query, *, explain: Explain = True) -> Answer:
         """Answer one query.

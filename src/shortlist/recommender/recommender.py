@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import copy
 from functools import cached_property
 from typing import Any
@@ -15,7 +15,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.queries import QueryBatch
 from shortlist.data.ragged import Ragged
 from shortlist.data.vocabulary import OutsideId
-from shortlist.errors import SettingsError
+from shortlist.errors import SettingsError, UnknownIdError
 from shortlist.evaluation.report import Report
 from shortlist.models.base import Ranker
 from shortlist.recommender.admission import Admission
@@ -28,7 +28,7 @@ from shortlist.recommender.rerankers import rerankers_of
 from shortlist.recommender.served_retriever import ServedRetriever
 from shortlist.recommender.sources import SIMILAR_TO_LAST, SimilarToLast, Source
 from shortlist.reranking import Reranker
-from shortlist.retrieval import AnnIndex, ExactIndex, ScoredItems, Vectors, directions
+from shortlist.retrieval import ExactIndex, Index, ScoredItems, Vectors, directions, whole
 from shortlist.settings import CANDIDATES, RerankSettings, Settings
 
 
@@ -50,8 +50,11 @@ class Recommender:
         SettingsError: a ``[[source]]`` that is neither among the baselines nor ``similar_to_last``, or a ``[[rerank]]`` that does
             not fit the data.
 
-    ``shortlist.recommender.artifact`` saves and loads it.
+    ``shortlist.recommender.artifact`` saves and loads it; ``shortlist.recommender.live_items`` adds items to it.
     """
+
+    withdrawn: Collection[int] = frozenset()
+    """Items that were deleted since the artifact was made."""
 
     def __init__(
         self,
@@ -64,17 +67,20 @@ class Recommender:
         ranker: Ranker | None = None,
         rerankers: Sequence[Reranker] | None = None,
         candidates: int = CANDIDATES,
-        index: AnnIndex | None = None,
+        index: Index | None = None,
     ) -> None:
         self.dataset, self.retriever, self.settings, self.report = dataset, retriever, settings, report
         self.baselines = dict(baselines or {})
-        items = retriever.encode_items()
-        self.item_vectors: Vectors = np.asarray(items) if isinstance(items, np.ndarray) else items
-        self.index: AnnIndex | ExactIndex = ExactIndex(self.item_vectors) if index is None else index
+        self.index: Index = ExactIndex(self.item_vectors) if index is None else index
         self.admission = Admission(dataset)
         self.asking = Asking(dataset, self.admission, keep_seen=settings.split.seen == "keep")
-        self._candidates = candidates
+        self.candidates = candidates
         self.funnel = self._funnel(ranker, rerankers, self._sources())
+
+    @property
+    def artifact(self) -> Recommender:
+        """The recommender as the artifact has it, whatever was added since."""
+        return self
 
     def reranked(self, steps: Sequence[RerankSettings]) -> Recommender:
         """The same models with other re-ranking; nothing is trained.
@@ -88,7 +94,7 @@ class Recommender:
         return other
 
     def _funnel(self, ranker: Ranker | None, rerankers: Sequence[Reranker] | None, sources: Sequence[Source]) -> Funnel:
-        candidates, steps = self._candidates, self.settings.rerank
+        candidates, steps = self.candidates, self.settings.rerank
         if rerankers is None:
             rerankers = rerankers_of(steps, self.dataset, lambda: self.similarity_vectors)
             candidates = max(candidates, *(step.candidates or 0 for step in steps), 0)
@@ -99,8 +105,8 @@ class Recommender:
         sources = []
         for one in self.settings.source:
             if one.model == SIMILAR_TO_LAST:
-                index = self.similarity_index
-                sources.append(Source(one.model, SimilarToLast(index.item_vectors), index, one.quota))
+                similar = SimilarToLast(self.similarity_vectors)
+                sources.append(Source(one.model, similar, self.similarity_index, one.quota))
                 continue
             if one.model not in self.baselines:
                 raise SettingsError(
@@ -161,8 +167,7 @@ class Recommender:
             UnknownIdError: no such item.
             QueryError: k is not between 1 and the corpus.
         """
-        row = self.dataset.items.row(item_id)
-        scored = self.search_similar(np.array([row]), Query(k=k))[0]
+        scored = self.search_similar(np.array([self.item_row(item_id)]), Query(k=k))[0]
         return self._recommendations(scored)
 
     def search_similar(self, item_idx: NDArray[Any], query: Query) -> list[ScoredItems]:
@@ -177,13 +182,37 @@ class Recommender:
         itself = Ragged.from_lengths(np.asarray(item_idx, dtype=np.int32), np.ones(number, dtype=np.int64))
         nothing, asked = Ragged.empty(number), [query] * number
         allowed = self.admission.candidates(asked, times(asked), nothing, itself, keep_seen=True)
-        index = self.similarity_index
-        return index.search(index.item_vectors[np.asarray(item_idx)], query.k, allowed)
+        return self.similarity_index.search(self.directions_of(np.asarray(item_idx)), query.k, allowed)
+
+    def item_row(self, item_id: OutsideId) -> int:
+        """Index of an item that is there.
+
+        Raises:
+            UnknownIdError: it never was, or was deleted.
+        """
+        row = self.dataset.items.row(item_id)
+        if row in self.withdrawn:
+            raise UnknownIdError(f"The item {item_id!r} was deleted. PUT /v1/items/{item_id} brings it back.")
+        return row
 
     @cached_property
-    def similarity_index(self) -> ExactIndex:
+    def item_vectors(self) -> Vectors:
+        """[N, D]."""
+        items = whole(self.retriever.encode_items())
+        return np.asarray(items) if isinstance(items, np.ndarray) else items
+
+    @cached_property
+    def similarity_index(self) -> Index:
         """By cosine."""
         return ExactIndex(self.similarity_vectors)
+
+    def vectors_of(self, item_idx: NDArray[Any]) -> Vectors:
+        """Rows of ``item_vectors``."""
+        return self.retriever.encode_items()[item_idx]
+
+    def directions_of(self, item_idx: NDArray[Any]) -> Vectors:
+        """Rows of ``similarity_vectors``."""
+        return self.similarity_vectors[item_idx]
 
     @cached_property
     def similarity_vectors(self) -> Vectors:

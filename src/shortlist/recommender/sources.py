@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from shortlist.data.queries import QueryBatch
 from shortlist.data.ragged import Ragged
 from shortlist.models.base import Retriever
-from shortlist.retrieval import Candidates, ExactIndex, ScoredItems, Vectors
+from shortlist.retrieval import Candidates, Index, ScoredItems, Vectors
 
 SIMILAR_TO_LAST = "similar_to_last"
 
@@ -29,7 +29,7 @@ class Source:
 
     name: str
     retriever: Retriever
-    index: ExactIndex
+    index: Index
     quota: int
 
     def search(self, queries: QueryBatch, k: int, allowed: Candidates) -> list[ScoredItems]:

@@ -20,6 +20,7 @@ from shortlist.service import (
     catalogue_routes,
     event_routes,
     item_routes,
+    item_writing,
     map_routes,
     operation_routes,
     problems,
@@ -64,6 +65,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        serving.start()
         yield
         serving.close()
 
@@ -75,7 +77,15 @@ def create_app(
         app.add_middleware(Guard, metrics=serving.metrics, keys=keys, limits=limits)
     app.add_middleware(Edge, metrics=serving.metrics, access_log=access_log)
     problems.install(app)
-    for routes in (recommendation_routes, event_routes, catalogue_routes, item_routes, map_routes, operation_routes):
+    for routes in (
+        recommendation_routes,
+        event_routes,
+        catalogue_routes,
+        item_writing,
+        item_routes,
+        map_routes,
+        operation_routes,
+    ):
         app.include_router(routes.router(serving))
 
     @app.get("/report", include_in_schema=False)

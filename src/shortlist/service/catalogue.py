@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,12 @@ class Catalogue:
     def __init__(self, recommender: Recommender) -> None:
         self.recommender = recommender
         self._user_texts = [str(one) for one in recommender.dataset.users.ids.to_pylist()]
+
+    def over(self, recommender: Recommender) -> Catalogue:
+        """The same people, with other items."""
+        other = copy(self)
+        other.recommender = recommender
+        return other
 
     def users(self, search: str, limit: int) -> list[dict[str, Any]]:
         """Users whose id begins with the search; the most active where nothing is searched."""

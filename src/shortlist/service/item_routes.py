@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from threading import Lock
 from typing import Annotated, Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from fastapi import APIRouter
@@ -17,6 +15,7 @@ from shortlist.recommender.audience import Audience
 from shortlist.service import schemas
 from shortlist.service.answers import ERRORS, reply
 from shortlist.service.item_search import ItemSearch, Sort
+from shortlist.service.kept import Kept
 from shortlist.service.serving import Serving
 
 PERIODS = 48  # into which an item's past is cut
@@ -81,36 +80,30 @@ class AudienceResponse(BaseModel):
 def router(serving: Serving) -> APIRouter:
     """Routes about the items of the recommender that answers now."""
     routes = APIRouter(tags=["items"])
-    known: WeakKeyDictionary[Recommender, tuple[ItemSearch, Audience]] = WeakKeyDictionary()
-    lock = Lock()
-
-    def of(recommender: Recommender) -> tuple[ItemSearch, Audience]:
-        with lock:
-            if recommender not in known:
-                known[recommender] = ItemSearch(recommender), Audience(recommender)
-            return known[recommender]
+    searches: Kept[ItemSearch] = Kept(ItemSearch, lambda known, recommender: ItemSearch(recommender, known))
+    audiences: Kept[Audience] = Kept(Audience, Audience.over)
 
     @routes.get("/v1/items", response_model=ItemsResponse, responses=ERRORS)
     def items(
         search: Search = "", limit: Limit = 20, offset: Offset = 0, sort: Sorting = "relevance", tag: Tag = None
     ) -> Response:
         """Items by words of their title and columns; the most popular where nothing is searched."""
-        found, total = of(serving.now.recommender)[0].find(search, tag, sort, limit, offset)
+        found, total = searches.of(serving.now.recommender).find(search, tag, sort, limit, offset)
         return reply({"items": found, "total": total})
 
     @routes.get("/v1/tags", response_model=TagsResponse)
     def tags(limit: Limit = 50) -> Response:
         """The values by which items can be filtered, the most frequent first."""
-        search = of(serving.now.recommender)[0]
+        search = searches.of(serving.now.recommender)
         return reply({"feature": search.feature, "tags": search.tags(limit)})
 
     @routes.get("/v1/items/{item_id:path}/audience", response_model=AudienceResponse, responses=ERRORS)
     def audience(item_id: str, k: Fans = 10) -> Response:
         """Known users who would like the item and have not taken it."""
         recommender = serving.now.recommender
-        search, asked = of(recommender)
+        asked = audiences.of(recommender)
         fans = [vars(fan) for fan in asked.of(item_id, k)]
-        shown = search.shown(np.array([recommender.dataset.items.row(item_id)]))[0]
+        shown = searches.of(recommender).shown(np.array([recommender.item_row(item_id)]))[0]
         return reply({"item": shown, "users": fans, "users_asked": asked.num_users})
 
     # after its kin: an id may hold slashes, and this route would take theirs
@@ -118,8 +111,8 @@ def router(serving: Serving) -> APIRouter:
     def item(item_id: str) -> Response:
         """One item: its columns, and how often it was taken over time."""
         recommender = serving.now.recommender
-        row = recommender.dataset.items.row(item_id)
-        shown = of(recommender)[0].shown(np.array([row]))[0]
+        row = recommender.item_row(item_id)
+        shown = searches.of(recommender).shown(np.array([row]))[0]
         return reply({"item": shown, "taken": _taken(recommender, row)})
 
     return routes

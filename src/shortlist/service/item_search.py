@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from shortlist.data.features import FIRST_VALUE
 from shortlist.errors import QueryError, did_you_mean
 from shortlist.recommender import Recommender
+from shortlist.recommender.extended import ExtendedRecommender
 from shortlist.recommender.item_map import colours
 
 Sort = Literal["relevance", "popularity", "rarity", "title"]
@@ -27,13 +29,16 @@ class ItemSearch:
 
     Args:
         recommender: whose items.
+        artifact: search over the recommender before its items changed: its texts are taken over.
     """
 
-    def __init__(self, recommender: Recommender) -> None:
+    def __init__(self, recommender: Recommender, artifact: ItemSearch | None = None) -> None:
         self.recommender, log = recommender, recommender.dataset.interactions
+        self._artifact = artifact
         self.popularity = np.bincount(log.item_idx[log.liked], minlength=recommender.dataset.num_items)
         self.feature, self._values, self._codes = colours(recommender)
-        self._by_popularity = np.argsort(-self.popularity, kind="stable")
+        order = np.argsort(-self.popularity, kind="stable")
+        self._by_popularity = order[~np.isin(order, list(recommender.withdrawn))] if recommender.withdrawn else order
 
     def find(
         self, search: str = "", tag: str | None = None, sort: Sort = "relevance", limit: int = 20, offset: int = 0
@@ -91,14 +96,27 @@ class ItemSearch:
     @cached_property
     def _titles(self) -> pa.Array:
         """Each title and id in plain letters."""
-        ids = [str(one) for one in self.recommender.dataset.items.ids.to_pylist()]
-        return pa.array([f" {plain(title)} {one}" for title, one in zip(self._written, ids, strict=True)])
+        return self._patched("_titles", self._titles_of)
 
     @cached_property
     def _columns(self) -> pa.Array:
         """The words of each item's other columns in plain letters."""
-        table = self.recommender.dataset.display
-        texts = [""] * table.num_rows
+        return self._patched("_columns", self._columns_of)
+
+    def _patched(self, name: str, make: Callable[[pa.Table, list[Any]], pa.Array]) -> pa.Array:
+        """Texts of all items, of which only those are made that the artifact has not."""
+        recommender, dataset = self.recommender, self.recommender.dataset
+        if self._artifact is None or not isinstance(recommender, ExtendedRecommender):
+            return make(dataset.display, dataset.items.ids.to_pylist())
+        patch = recommender.patch
+        made = make(patch.shown, dataset.items.ids_of(np.append(patch.changed, patch.new)))
+        return pa.concat_arrays([getattr(self._artifact, name), made]).take(pa.array(patch.source))
+
+    def _titles_of(self, table: pa.Table, ids: list[Any]) -> pa.Array:
+        return pa.array([f" {plain(title)} {one}" for title, one in zip(_written(table, ids), ids, strict=True)])
+
+    def _columns_of(self, table: pa.Table, ids: list[Any]) -> pa.Array:
+        texts = [""] * len(ids)
         for name in table.column_names:
             column = table.column(name)
             if name == "title" or not _has_words(column.type):
@@ -110,19 +128,18 @@ class ItemSearch:
     @cached_property
     def _alphabetical(self) -> NDArray[np.int64]:
         """[N] place of each item by its title."""
-        order = np.argsort(np.array([plain(one).lstrip() for one in self._written], dtype=object), kind="stable")
+        dataset = self.recommender.dataset
+        titles = [plain(one).lstrip() for one in _written(dataset.display, dataset.items.ids.to_pylist())]
+        order = np.argsort(np.array(titles, dtype=object), kind="stable")
         place = np.empty(len(order), dtype=np.int64)
         place[order] = np.arange(len(order))
         return place
 
-    @property
-    def _written(self) -> list[str]:
-        """Titles, or ids where there are none."""
-        dataset = self.recommender.dataset
-        has_title = "title" in dataset.display.column_names
-        ids = dataset.items.ids.to_pylist()
-        titles = dataset.display.column("title").to_pylist() if has_title else ids
-        return [str(one if title is None else title) for title, one in zip(titles, ids, strict=True)]
+
+def _written(table: pa.Table, ids: list[Any]) -> list[str]:
+    """Titles, or ids where there are none."""
+    titles = table.column("title").to_pylist() if "title" in table.column_names else ids
+    return [str(one if title is None else title) for title, one in zip(titles, ids, strict=True)]
 
 
 def plain(text: str) -> str:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 
 from shortlist.errors import QueryError
 from shortlist.recommender import Query, Recommender
-from shortlist.recommender.item_map import ItemMap, land_query, map_items
+from shortlist.recommender.item_map import ItemMap, Plane, land_query, map_items
 from shortlist.service import schemas
 from shortlist.service.answers import ERRORS, reply
 from shortlist.service.serving import Serving
@@ -96,8 +96,8 @@ class MapQueryResponse(BaseModel):
 class _Drawn:
     """A recommender's map with its bytes."""
 
-    def __init__(self, recommender: Recommender) -> None:
-        self.map: ItemMap = map_items(recommender)
+    def __init__(self, recommender: Recommender, plane: Plane | None = None) -> None:
+        self.map: ItemMap = map_items(recommender, plane)
         self.points = self.map.to_bytes()
         self.tag = f'"{hashlib.sha256(self.points).hexdigest()[:32]}"'
 
@@ -109,9 +109,12 @@ def router(serving: Serving) -> APIRouter:
     lock = Lock()
 
     def drawn(recommender: Recommender) -> _Drawn:
+        artifact = recommender.artifact
         with lock:
-            if recommender not in maps:
-                maps[recommender] = _Drawn(recommender)
+            if artifact not in maps:
+                maps[artifact] = _Drawn(artifact)
+            if recommender not in maps:  # where items changed the others stay in their places
+                maps[recommender] = _Drawn(recommender, maps[artifact].map.plane)
             return maps[recommender]
 
     @routes.get("/v1/map", response_model=MapResponse)

@@ -40,6 +40,9 @@ class Metrics:
             registry=registry,
         )
         self.events = Counter("shortlist_events", "Events acknowledged, by meaning", ["meaning"], registry=registry)
+        self.item_changes = Counter(
+            "shortlist_item_changes", "Items put and deleted over HTTP", ["change"], registry=registry
+        )
         self.repeated_events = Counter("shortlist_repeated_events", "Events that were there already", registry=registry)
         self.store_errors = Counter("shortlist_store_errors", "Requests the event store failed", registry=registry)
         self.commit_seconds = Histogram(

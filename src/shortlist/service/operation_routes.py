@@ -44,6 +44,6 @@ def router(serving: Serving) -> APIRouter:
         workers = serving.reload()
         recommender = serving.now.recommender
         found = {"model": recommender.retriever.name, "items": recommender.dataset.num_items, "workers": workers}
-        return reply({**found, "data_fingerprint": recommender.dataset.fingerprint})
+        return reply({**found, "data_fingerprint": recommender.artifact.dataset.fingerprint})
 
     return routes

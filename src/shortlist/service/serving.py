@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from shortlist.errors import BusyError, QueryError, ShortlistError, StoreError
 from shortlist.events import EventStore
+from shortlist.events.items import ItemChange
 from shortlist.experiments.serving import RunningExperiment, recommenders
 from shortlist.experiments.settings import ExperimentSettings
 from shortlist.recommender import Query, Recommender
+from shortlist.recommender.extended import ExtendedRecommender
 from shortlist.recommender.live import LiveRecommender
+from shortlist.recommender.live_items import LiveItems
 from shortlist.service.catalogue import Catalogue
+from shortlist.service.item_changes import ItemChanges
 from shortlist.service.metrics import Metrics
 from shortlist.service.peers import Peers
 
@@ -28,8 +32,9 @@ class Generation:
 
     live: LiveRecommender
     catalogue: Catalogue
+    items: LiveItems
     report: bytes
-    arms: Mapping[str, LiveRecommender] = field(default_factory=dict)
+    arms: Mapping[str, tuple[LiveRecommender, LiveItems]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -41,13 +46,23 @@ class Generation:
     ) -> Generation:
         """Prepare everything."""
         report = json.dumps({} if recommender.report is None else recommender.report.to_dict()).encode()
+        live = LiveRecommender(recommender, store, timeout)
         arms = {} if experiment is None else recommenders(experiment, recommender)
         return cls(
-            LiveRecommender(recommender, store, timeout),
+            live,
             Catalogue(recommender),
+            LiveItems(recommender),
             report,
-            {name: LiveRecommender(one, store, timeout) for name, one in arms.items()},
+            {name: (LiveRecommender(one, store, timeout), LiveItems(one)) for name, one in arms.items()},
         )
+
+    def with_items(self, changes: Sequence[ItemChange]) -> Generation:
+        """The artifact with items that came, changed or went since; everything else is shared."""
+        live = _with_items(self.live, self.items, changes)
+        if live is self.live:
+            return self
+        arms = {name: (_with_items(one, items, changes), items) for name, (one, items) in self.arms.items()}
+        return replace(self, live=live, catalogue=self.catalogue.over(live.recommender), arms=arms)
 
     @property
     def recommender(self) -> Recommender:
@@ -80,11 +95,13 @@ class Serving:
         self.events, self.load, self.metrics, self.peers = events, load, Metrics(), peers
         if events is not None:
             events.on_commit(self.metrics.committed)
-        self.now = Generation.of(recommender, events, timeout, experiment)
+        self.artifact = self.now = Generation.of(recommender, events, timeout, experiment)
         self.experiment: RunningExperiment | None = None
         if experiment is not None:
             self.experiment = RunningExperiment(experiment, self.store, self.metrics.lost_exposures.inc)
-        self._reloading = threading.Lock()
+        self._reloading, self._exchanging = threading.Lock(), threading.Lock()
+        self.changes = None if events is None else ItemChanges(events)
+        self.follow_items()
         if peers is not None:
             peers.answer_with(self._follow)
 
@@ -111,7 +128,7 @@ class Serving:
         """
         now, running = self.now, self.experiment
         arm = None if running is None else running.arm_of(query.user_id)
-        live = now.live if arm is None else now.arms[arm]
+        live = now.live if arm is None else now.arms[arm][0]
         found = live.recommend(query, explain="full" if explain == "full" else explain == "reasons")
         self.metrics.answered(found, cold=live.is_cold(query, found))
         if running is None or arm is None:
@@ -140,8 +157,32 @@ class Serving:
         finally:
             self._reloading.release()
 
+    def start(self) -> None:
+        """Follow what other workers change of items."""
+        if self.changes is not None:
+            self.changes.watch(self.follow_items)
+
+    def follow_items(self) -> None:
+        """Answer with what changed of items; returns when it is in every answer that begins afterwards."""
+        if self.changes is None:
+            return
+        with self._exchanging:
+            try:
+                if self.changes.look():
+                    self.now = self.artifact.with_items(self.changes.all())
+            except StoreError as error:
+                self.changes.unread(error)
+            except ShortlistError as error:
+                LOG.error("changes of items do not fit this artifact, those before stay: %s", error)
+
+    def last_change(self, item_id: str) -> ItemChange | None:
+        """What was last said of an item here; None: nothing."""
+        return None if self.changes is None else self.changes.last(item_id)
+
     def close(self) -> None:
         """Write what waits."""
+        if self.changes is not None:
+            self.changes.close()
         if self.peers is not None:
             self.peers.close()
         if self.experiment is not None:
@@ -157,7 +198,10 @@ class Serving:
         except BaseException:
             self.metrics.reloads.labels("failed").inc()
             raise
-        self.now = fresh  # one assignment: a request sees the old or the new, whole
+        with self._exchanging:
+            changed = fresh if self.changes is None else fresh.with_items(self.changes.all())
+            self.artifact = fresh
+            self.now = changed  # one assignment: a request sees the old or the new, whole
         self.metrics.reloads.labels("switched").inc()
 
     def _follow(self) -> bool:
@@ -169,3 +213,10 @@ class Serving:
                 LOG.error("reload failed, the old artifact goes on: %s", error)
                 return False
         return True
+
+
+def _with_items(live: LiveRecommender, items: LiveItems, changes: Sequence[ItemChange]) -> LiveRecommender:
+    recommender = items.over(changes)
+    if not isinstance(recommender, ExtendedRecommender):
+        return live
+    return live.over(recommender, ExtendedRecommender(live.fallback, recommender.patch, towered=False))

@@ -1,0 +1,149 @@
+"""Items that came, changed or went since the artifact was made, from their columns to a recommender that has them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shortlist.data.features import Column, take_rows
+from shortlist.data.ragged import Ragged
+from shortlist.errors import ItemError, PlacelessError
+from shortlist.events.items import ItemChange
+from shortlist.recommender.content_neighbours import ContentNeighbours
+from shortlist.recommender.extended import ExtendedRecommender
+from shortlist.recommender.item_columns import ItemColumns
+from shortlist.recommender.item_patch import ItemPatch
+from shortlist.recommender.item_tower import ItemTower
+from shortlist.recommender.recommender import Recommender
+
+LOG = logging.getLogger("shortlist.recommender")
+PlacedBy = Literal["training", "item_tower", "content_neighbours"]
+
+
+class LiveItems:
+    """Lays changes of items over one artifact.
+
+    A new item gets its vector from the artifact's item tower, where it has one, else the mean of the vectors of its nearest
+    items by content (``ContentNeighbours``). An item of the artifact keeps its learned vector when its columns change, unless
+    a tower can tell it anew.
+
+    Args:
+        recommender: of the artifact.
+    """
+
+    def __init__(self, recommender: Recommender) -> None:
+        self.recommender, dataset = recommender, recommender.dataset
+        self.columns = ItemColumns(dataset, recommender.settings)
+        self.tower = ItemTower.found(recommender.retriever.folder, dataset.schema)
+        self._near: dict[str, tuple[int, NDArray[Any]]] = {}  # of items as of a revision
+        self._told: set[tuple[str, int]] = set()
+
+    def check(self, item_id: str, given: Any) -> dict[str, Any]:
+        """Columns that somebody wrote, checked, of an item that the artifact can have.
+
+        Raises:
+            ItemError: the id or a column cannot be used; names it.
+            PlacelessError: the artifact knows nothing of items by which a new one could be placed.
+        """
+        items = self.recommender.dataset.items
+        columns = self.columns.check(given)
+        if items.is_integer and not isinstance(items.typed(item_id), int):
+            raise ItemError(
+                f"item_id: the items of this artifact have whole numbers as ids (as {items.id(0)}), got {item_id[:80]!r}."
+            )
+        if item_id in items or self.columns.place(columns):
+            return columns
+        if not self.columns.features:
+            raise PlacelessError(
+                "This artifact knows no features of items, so that nothing says where a new one belongs. Name some under "
+                "[features.item] and train anew; until then only items it was trained with can be changed."
+            )
+        raise ItemError(
+            f"{', '.join(self.columns.features)}: all are missing. A new item needs one at least, which says where it belongs."
+        )
+
+    def placed_by(self, item_id: str) -> PlacedBy:
+        """What an item's vector comes from."""
+        is_known = item_id in self.recommender.dataset.items
+        if self.tower is not None and not (is_known and self.tower.smoothed):
+            return "item_tower"
+        return "training" if is_known else "content_neighbours"
+
+    def over(self, changes: Sequence[ItemChange]) -> Recommender:
+        """The recommender with the last word on each item; the artifact's own where there is none.
+
+        What the artifact cannot have (an id of another type, nothing to place it by) is left out, and said in the log.
+
+        Args:
+            changes: one an item, in the order of their revisions.
+        """
+        items = self.recommender.dataset.items
+        rows = items.rows([one.item_id for one in changes]).tolist()
+        gone = [row for row, one in zip(rows, changes, strict=True) if row >= 0 and one.columns is None]
+        changed = sorted(
+            ((row, one) for row, one in zip(rows, changes, strict=True) if row >= 0 and one.columns is not None),
+            key=lambda pair: pair[0],
+        )
+        new = [one for row, one in zip(rows, changes, strict=True) if row < 0 and self._is_possible(one)]
+        if not (gone or changed or new):
+            return self.recommender
+        patch = self._patch(np.array([row for row, _ in changed], np.int64), [one for _, one in changed], new, gone)
+        return ExtendedRecommender(self.recommender, patch)
+
+    def _is_possible(self, one: ItemChange) -> bool:
+        if one.columns is None:
+            return False
+        items = self.recommender.dataset.items
+        if isinstance(items.typed(one.item_id), int) or not items.is_integer:
+            if self.columns.place(self.columns.fitting(one.columns)):
+                return True
+            reason = "none of its features is known here"
+        else:
+            reason = "ids are whole numbers here"
+        if (one.item_id, one.revision) not in self._told:
+            self._told.add((one.item_id, one.revision))
+            LOG.warning("an item that was put does not fit this artifact and is left out: %s", reason)
+        return False
+
+    def _patch(
+        self, changed: NDArray[np.int64], others: Sequence[ItemChange], new: Sequence[ItemChange], gone: Sequence[int]
+    ) -> ItemPatch:
+        dataset = self.recommender.dataset
+        columns = [self.columns.fitting(one.columns or {}) for one in (*others, *new)]
+        shown, features = self.columns.encoded(columns)
+        of_new = take_rows(features, len(others) + np.arange(len(new)))
+        tells_known = self.tower is not None and not self.tower.smoothed
+        placed, telling = (changed, features) if tells_known else (changed[:0], of_new)
+        told = np.append(placed, np.full(len(new), -1))
+        return ItemPatch(
+            artifact=dataset,
+            changed=changed,
+            new_ids=tuple(dataset.items.typed(one.item_id) for one in new),
+            shown=shown,
+            features=features,
+            windows=self.columns.windows(columns),
+            arrived=np.array([one.changed_at for one in new], dtype=np.float64),
+            withdrawn=np.array(gone, dtype=np.int64),
+            neighbours=self._neighbours(new, of_new),
+            ordinary=self._content.rows if new else np.empty(0, np.int64),
+            placed=placed,
+            towered=None if self.tower is None or not len(told) else self.tower.encode(telling, told),
+        )
+
+    def _neighbours(self, new: Sequence[ItemChange], features: Mapping[str, Column]) -> Ragged:
+        """Of the new items; those that were found before are remembered."""
+        missing = [n for n, one in enumerate(new) if self._near.get(one.item_id, (-1,))[0] != one.revision]
+        if missing:
+            found = self._content.of(take_rows(features, np.array(missing)), len(missing))
+            for place, n in enumerate(missing):
+                self._near[new[n].item_id] = new[n].revision, found.row(place)
+        return Ragged.from_rows([self._near[one.item_id][1] for one in new])
+
+    @cached_property
+    def _content(self) -> ContentNeighbours:
+        return ContentNeighbours(self.recommender.dataset)
