@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.models.two_tower import TwoTower
 from shortlist.recommender.item_tower import ItemTower
 from shortlist.settings import TwoTowerSettings
-from shortlist.training.retrievers import serve
+from shortlist.training.export import WEIGHTS, save_item_encoder, save_weights
 
 
 def network(world: Dataset, **given: object) -> TwoTower:
@@ -27,6 +28,14 @@ def network(world: Dataset, **given: object) -> TwoTower:
     return model
 
 
+def saved(model: TwoTower, world: Dataset, folder: Path) -> ItemTower:
+    save_weights(model, folder / WEIGHTS)
+    (folder / "config.json").write_text(json.dumps(save_item_encoder(model, folder)))
+    tower = ItemTower.found(folder, world.schema)
+    assert tower is not None
+    return tower
+
+
 @pytest.mark.parametrize(
     "given",
     [{"similarity": "dot"}, {"similarity": "cosine", "tied": True}, {"similarity": "euclidean", "item_ids": False}],
@@ -34,9 +43,7 @@ def network(world: Dataset, **given: object) -> TwoTower:
 )
 def test_served_is_trained(given: dict[str, object], world: Dataset, tmp_path: Path) -> None:
     model = network(world, **given)
-    served = serve(model, world, tmp_path / "served")
-    tower = ItemTower.found(served.folder, world.schema)
-    assert tower is not None
+    tower = saved(model, world, tmp_path)
     rows = np.arange(world.num_items)
     np.testing.assert_allclose(tower.encode(world.item_features, rows), model.encode_items(), atol=1e-4)
     with torch.no_grad():
@@ -47,16 +54,9 @@ def test_served_is_trained(given: dict[str, object], world: Dataset, tmp_path: P
 
 def test_smoothing_leaves_new_items_alone(world: Dataset, tmp_path: Path) -> None:
     model = network(world, item_graph=1)
-    tower = ItemTower.found(serve(model, world, tmp_path / "served").folder, world.schema)
-    assert tower is not None
+    tower = saved(model, world, tmp_path)
     assert tower.smoothed
     with torch.no_grad():
         model.item_base.free.zero_()
         alone = model.item_vectors(model.item_base()).numpy()
     np.testing.assert_allclose(tower.encode(world.item_features, np.full(world.num_items, -1)), alone, atol=1e-4)
-
-
-def test_without_features_there_is_no_tower(world: Dataset, tmp_path: Path) -> None:
-    settings = TwoTowerSettings(embedding_dim=8)
-    model = TwoTower(world.num_items, world.schema.query, settings, np.ones(world.num_items))
-    assert ItemTower.found(serve(model, world, tmp_path / "served").folder, world.schema) is None

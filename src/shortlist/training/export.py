@@ -65,11 +65,9 @@ def save_network(model: NetworkRetriever, folder: Path) -> dict[str, Any]:
     inputs = model.inputs(example)
     _widen_tags(inputs, model.query_specs)
     _export(_Positional(model, list(inputs), model.history_table()), inputs, folder / "query_encoder.onnx", "query")
-    item_encoder: dict[str, Any] = {}
+    item_encoder = {}
     if isinstance(model, TwoTower) and model.item_base.has_features:
-        base = torch.zeros((2, model.query.settings.embedding_dim))
-        _export(_Items(model), {"base": base}, folder / ITEM_ENCODER, "items")
-        item_encoder = {"item_encoder": {"smoothed": model.graph is not None}}
+        item_encoder = save_item_encoder(model, folder)
     return {
         **item_encoder,
         "query_encoder": "onnx",
@@ -78,6 +76,13 @@ def save_network(model: NetworkRetriever, folder: Path) -> dict[str, Any]:
         "settings": model.query.settings.model_dump(mode="json"),
         "num_parameters": sum(int(np.prod(p.shape)) for p in model.parameters()),
     }
+
+
+def save_item_encoder(model: TwoTower, folder: Path) -> dict[str, Any]:
+    """Write ``item_encoder.onnx``; return what ``config.json`` says of it."""
+    base = torch.zeros((2, model.query.settings.embedding_dim))
+    _export(_Items(model.eval()), {"base": base}, folder / ITEM_ENCODER, "items")
+    return {"item_encoder": {"smoothed": model.graph is not None}}
 
 
 def save_deep_cross(ranker: DeepCross, folder: Path, config: dict[str, Any]) -> None:
