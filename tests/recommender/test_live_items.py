@@ -232,7 +232,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("900", {"tags": ["even"], "available_from": "soon"}, "available_from: expected ISO 8601"),
     ("900", {"tags": ["even"], "available_from": 2e9, "available_until": 1e9}, "available_until: .* is before"),
     ("900", {"title": "Nothing known"}, "tags, size: all are missing"),
-    ("nine", {"tags": ["even"]}, "item_id: .* whole numbers"),
+    ("nine", {"tags": ["even"]}, "item_id: .* whole numbers of 64 bits"),
 ]
 
 

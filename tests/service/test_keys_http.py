@@ -37,7 +37,14 @@ ASKED = {
         ("GET", "/report"),
     ],
     "write": [("POST", "/v1/events")],
-    "admin": [("DELETE", "/v1/users/1"), ("POST", "/v1/reload"), ("GET", "/metrics"), ("GET", "/v1/nothing")],
+    "admin": [
+        ("PUT", "/v1/items/100"),
+        ("DELETE", "/v1/items/nothing"),
+        ("DELETE", "/v1/users/1"),
+        ("POST", "/v1/reload"),
+        ("GET", "/metrics"),
+        ("GET", "/v1/nothing"),
+    ],
 }
 
 

@@ -52,9 +52,9 @@ class LiveItems:
         """
         items = self.recommender.dataset.items
         columns = self.columns.check(given)
-        if items.is_integer and not isinstance(items.typed(item_id), int):
+        if not self._fits(item_id):
             raise ItemError(
-                f"item_id: the items of this artifact have whole numbers as ids (as {items.id(0)}), got {item_id[:80]!r}."
+                f"item_id: the items of this artifact have whole numbers of 64 bits as ids (as {items.id(0)}), got {item_id[:80]!r}."
             )
         if item_id in items or self.columns.place(columns):
             return columns
@@ -98,8 +98,7 @@ class LiveItems:
     def _is_possible(self, one: ItemChange) -> bool:
         if one.columns is None:
             return False
-        items = self.recommender.dataset.items
-        if isinstance(items.typed(one.item_id), int) or not items.is_integer:
+        if self._fits(one.item_id):
             if self.columns.place(self.columns.fitting(one.columns)):
                 return True
             reason = "none of its features is known here"
@@ -109,6 +108,12 @@ class LiveItems:
             self._told.add((one.item_id, one.revision))
             LOG.warning("an item that was put does not fit this artifact and is left out: %s", reason)
         return False
+
+    def _fits(self, item_id: str) -> bool:
+        """Whether it can be an id here."""
+        items = self.recommender.dataset.items
+        typed = items.typed(item_id)
+        return not items.is_integer or (isinstance(typed, int) and -(2**63) <= typed < 2**63)
 
     def _patch(
         self, changed: NDArray[np.int64], others: Sequence[ItemChange], new: Sequence[ItemChange], gone: Sequence[int]
