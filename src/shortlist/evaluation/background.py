@@ -39,7 +39,7 @@ class Background:
         """Count what models were fitted on."""
         positives = train.positives()
         counts = np.bincount(positives.values, minlength=dataset.num_items)
-        return cls(counts, int((positives.lengths > 0).sum()), holdout, _tags(dataset))
+        return cls(counts, int((positives.lengths > 0).sum()), holdout, item_tags(dataset))
 
     @property
     def share(self) -> NDArray[np.float64]:
@@ -60,8 +60,8 @@ class Background:
         return index.ranks(ones, self.holdout.targets, candidates_of(self.holdout))
 
 
-def _tags(dataset: Dataset) -> Any:
-    """Tag features side by side; where there are none, category features."""
+def item_tags(dataset: Dataset) -> Any:
+    """Sparse [N, G], 1 where an item has a tag: tag features side by side; where there are none, category features."""
     from scipy.sparse import csr_array, hstack
 
     features, specs = dataset.item_features, [one for one in dataset.schema.side("item") if one.values]

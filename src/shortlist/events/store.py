@@ -33,6 +33,17 @@ class Happened(NamedTuple):
     value: float | None
 
 
+class Arrived(NamedTuple):
+    """One event of anybody."""
+
+    sequence: int
+    user_id: str
+    item_id: str
+    event: str
+    timestamp: int
+    value: float | None
+
+
 @dataclass(frozen=True)
 class UserEvents:
     """What the store knows of a user.
@@ -127,6 +138,13 @@ class EventStore:
         result: UserEvents = self.engines.reading(read)
         return result
 
+    def latest(self, limit: int) -> list[Arrived]:
+        """The events that arrived last, newest first."""
+        found: list[Arrived] = self.engines.reading(
+            lambda connection: [Arrived(*row) for row in connection.execute(_LATEST, {"limit": limit})]
+        )
+        return found
+
     def delete_user(self, user_id: str) -> int:
         """Delete all events of a user and what experiments showed them.
 
@@ -185,6 +203,11 @@ def _now() -> int:
 
 
 _COLUMNS = (events.c.sequence, events.c.item_id, events.c.event, events.c.timestamp, events.c.value)
+_LATEST = (
+    select(events.c.sequence, events.c.user_id, *_COLUMNS[1:])
+    .order_by(events.c.sequence.desc())
+    .limit(bindparam("limit"))
+)
 _NEWEST_FIRST = (events.c.timestamp.desc(), events.c.sequence.desc())
 _MINE = events.c.user_id == bindparam("user")
 # a row without a number says that the user was forgotten

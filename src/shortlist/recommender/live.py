@@ -21,6 +21,8 @@ from shortlist.recommender.fallback import fallback_for
 from shortlist.recommender.meanings import Meanings
 from shortlist.recommender.query import Answer, Explain, Query
 from shortlist.recommender.recommender import Recommender
+from shortlist.recommender.shaping import Shaping
+from shortlist.settings import RerankSettings
 
 LOG = logging.getLogger("shortlist.recommender")
 _AT_ONCE = 40  # as many as the service answers at once
@@ -68,18 +70,27 @@ class LiveRecommender:
         self._pool = None if timeout is None else ThreadPoolExecutor(_AT_ONCE, "shortlist-model")
         self.meanings = Meanings(recommender.settings)
         self.fallback = fallback_for(recommender)
+        self.shaping = Shaping(recommender)
         self._store_rests_until = 0.0
 
     def over(self, recommender: Recommender, fallback: Recommender) -> LiveRecommender:
         """The same for another catalogue of the same artifact."""
         other = copy(self)
-        other.recommender, other.fallback = recommender, fallback
+        other.recommender, other.fallback, other.shaping = recommender, fallback, Shaping(recommender)
         return other
 
-    def recommend(self, query: Query, *, explain: Explain = True) -> Answer:
+    def recommend(
+        self, query: Query, *, explain: Explain = True, rerank: Sequence[RerankSettings] | None = None
+    ) -> Answer:
         """Answer one query.
 
+        Args:
+            query: who asks, and for what.
+            explain: whether reasons are given.
+            rerank: steps in place of the artifact's, for this answer; None: the artifact's.
+
         Raises:
+            SettingsError: a step of ``rerank`` does not fit the data.
             UnknownIdError, QueryError, ConditionError: as ``Recommender.recommend``; a user of whom there are events is not
                 unknown.
         """
@@ -94,7 +105,8 @@ class LiveRecommender:
                 if known.reached
                 else {"status": "unavailable", "fallback": "artifact"}
             ) | {"seconds": round(time.perf_counter() - began, 6)}
-        answer = self._answer(asked, explain)
+        recommender = self.recommender if rerank is None else self.shaping.under(rerank)
+        answer = self._answer(recommender, asked, explain)
         user_id = None if query.user_id is None else self.recommender.dataset.users.typed(query.user_id)
         return replace(answer, user_id=user_id, stages={**stages, **answer.stages})
 
@@ -136,11 +148,11 @@ class LiveRecommender:
         trained = rows[0] >= 0 and offsets[rows[0]] < offsets[rows[0] + 1]
         return not (query.history or trained or answer.stages.get("events", {}).get("liked"))
 
-    def _answer(self, query: Query, explain: Explain) -> Answer:
+    def _answer(self, recommender: Recommender, query: Query, explain: Explain) -> Answer:
         try:
             if self._pool is None:
-                return self.recommender.recommend(query, explain=explain)
-            asked = self._pool.submit(self.recommender.recommend, query, explain=explain)
+                return recommender.recommend(query, explain=explain)
+            asked = self._pool.submit(recommender.recommend, query, explain=explain)
             if wait([asked], self.timeout).done:
                 return asked.result()
             asked.cancel()

@@ -82,22 +82,26 @@ class Recommender:
         """The recommender as the artifact has it, whatever was added since."""
         return self
 
-    def reranked(self, steps: Sequence[RerankSettings]) -> Recommender:
+    def reranked(self, steps: Sequence[RerankSettings], rerankers: Sequence[Reranker] | None = None) -> Recommender:
         """The same models with other re-ranking; nothing is trained.
+
+        Args:
+            steps: in order.
+            rerankers: of these steps, where they are built already.
 
         Raises:
             SettingsError: a step does not fit the data.
         """
         other = copy(self)
         other.settings = self.settings.model_copy(update={"rerank": tuple(steps)})
-        other.funnel = other._funnel(self.funnel.ranker, None, self.funnel.sources)
+        other.funnel = other._funnel(self.funnel.ranker, rerankers, self.funnel.sources)
         return other
 
     def _funnel(self, ranker: Ranker | None, rerankers: Sequence[Reranker] | None, sources: Sequence[Source]) -> Funnel:
-        candidates, steps = self.candidates, self.settings.rerank
+        steps = self.settings.rerank
         if rerankers is None:
             rerankers = rerankers_of(steps, self.dataset, lambda: self.similarity_vectors)
-            candidates = max(candidates, *(step.candidates or 0 for step in steps), 0)
+        candidates = max(self.candidates, *(step.candidates or 0 for step in steps), 0)
         return Funnel(self.retriever, self.index, ranker, rerankers, candidates, sources)
 
     def _sources(self) -> list[Source]:

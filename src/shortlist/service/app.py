@@ -21,10 +21,12 @@ from shortlist.service import (
     event_routes,
     item_routes,
     item_writing,
+    live_routes,
     map_routes,
     operation_routes,
     problems,
     recommendation_routes,
+    shape_routes,
 )
 from shortlist.service.guard import Guard, describe, describe_limits
 from shortlist.service.keys import Keyring
@@ -84,6 +86,8 @@ def create_app(
         item_writing,
         item_routes,
         map_routes,
+        shape_routes,
+        live_routes,
         operation_routes,
     ):
         app.include_router(routes.router(serving))

@@ -118,7 +118,11 @@ def _unknown_items(serving: Serving, events: list[Event]) -> list[str]:
 
 
 def _count(serving: Serving, new: list[Event], repeated: int) -> None:
-    meanings = serving.now.live.meanings
-    for one in new:
-        serving.metrics.events.labels(meanings(one.event, one.value) or "other").inc()
+    now = serving.now
+    meant = [now.live.meanings(one.event, one.value) or "other" for one in new]
+    for meaning in meant:
+        serving.metrics.events.labels(meaning).inc()
+    taken = [one.item_id for one, meaning in zip(new, meant, strict=True) if meaning in ("liked", "taken")]
+    if taken:
+        serving.metrics.taken.add(now.bands.count(taken))
     serving.metrics.repeated_events.inc(repeated)

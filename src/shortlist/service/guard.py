@@ -27,6 +27,8 @@ RULES: Sequence[tuple[str, str, str]] = (
     ("GET", "/v1/users", READ),
     ("GET", "/v1/map", READ),
     ("POST", "/v1/map", READ),
+    ("GET", "/v1/shape", READ),
+    ("POST", "/v1/shape", READ),
     ("GET", "/v1/report", READ),
     ("GET", "/report", READ),
     ("POST", "/v1/events", WRITE),
@@ -35,6 +37,7 @@ RULES: Sequence[tuple[str, str, str]] = (
     ("DELETE", "/v1/users", ADMIN),
     ("POST", "/v1/reload", ADMIN),
     ("GET", "/metrics", ADMIN),
+    ("GET", "/v1/live", ADMIN),
 )
 """Method, path (with all below it), scope. What stands nowhere needs ``admin``: a forgotten route is a closed one."""
 

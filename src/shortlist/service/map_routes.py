@@ -151,8 +151,9 @@ def router(serving: Serving) -> APIRouter:
         now = serving.now
         recommender = now.recommender
         shown = drawn(recommender).map
-        query = now.live.with_events(Query(**request.model_dump(exclude={"fit"})))
-        found = recommender.search([query])[0].item_idx
+        query = now.live.with_events(request.query())
+        answering = recommender if request.rerank is None else now.live.shaping.under(request.rerank)
+        found = answering.search([query])[0].item_idx
         landing = land_query(recommender, shown.plane, query)
         liked = recommender.asking.read([query]).batch.liked.row(0)[-_HISTORY:]
         parts = {name: _items(recommender, shown, rows) for name, rows in (("items", found), ("history", liked))}

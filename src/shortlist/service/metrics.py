@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from shortlist.recommender import Answer
+from shortlist.recommender.popularity_bands import BANDS, PopularityBands
+from shortlist.service.exposure import BandCounter
 
-SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 COUNTS = (0, 1, 5, 10, 20, 50, 100, 200, 500, 1_000)
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 """Environment variable with a folder where several workers put their figures together."""
@@ -62,6 +65,20 @@ class Metrics:
         )
         self.lost_exposures = Counter("shortlist_lost_exposures", "Exposures that could not be kept", registry=registry)
         self.reloads = Counter("shortlist_reloads", "Artifacts loaded anew", ["result"], registry=registry)
+        bands = "by popularity in the data: 01 the most popular items with a tenth of it all, ..., 10 the tail, new"
+        self.shown = BandCounter(
+            Counter("shortlist_shown_items", f"Items recommended, {bands}", ["band"], registry=registry)
+        )
+        self.taken = BandCounter(
+            Counter("shortlist_taken_items", f"Items of liked and taken events, {bands}", ["band"], registry=registry)
+        )
+        self._learned = Gauge(
+            "shortlist_learned_share",
+            "Share of the data the artifact was made from, by the same bands",
+            ["band"],
+            registry=registry,
+            multiprocess_mode="mostrecent",
+        )
 
     def committed(self, rows: int, seconds: float) -> None:
         """After each commit of the store."""
@@ -79,10 +96,24 @@ class Metrics:
             if "fallback" in stage or name == "fallback":
                 self.fallbacks.labels(stage.get("fallback") or stage["answer"]).inc()
 
+    def compare_with(self, bands: PopularityBands) -> None:
+        """What is shown and taken stands beside the data of this artifact from now on."""
+        for band, share in zip(BANDS, bands.share.tolist(), strict=True):
+            self._learned.labels(band).set(share)
+
     def page(self) -> bytes:
         """In Prometheus' text format; of all workers together where there are several."""
-        registry = self.registry
-        if MULTIPROCESS in os.environ:
-            registry = CollectorRegistry()
-            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        return generate_latest(registry)
+        return generate_latest(self._all_workers())
+
+    def families(self) -> Iterable[Metric]:
+        """The same, to be read here."""
+        return self._all_workers().collect()
+
+    def _all_workers(self) -> CollectorRegistry:
+        for counter in (self.shown, self.taken):
+            counter.hand_over()
+        if MULTIPROCESS not in os.environ:
+            return self.registry
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return registry

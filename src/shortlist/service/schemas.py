@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from shortlist.recommender import Query
+from shortlist.recommender.shaping import MAX_STEPS, steps_from
+from shortlist.settings.reranking import AnyStep
 
 from shortlist.recommender.attribution import PartKind
 
@@ -17,6 +21,21 @@ K = Annotated[int, Field(ge=1, le=MAX_K, description="items wanted")]
 Explain = Annotated[
     Literal["none", "reasons", "full"],
     Field(description="none; the strongest reasons; full: every part of every score, and what each stage did"),
+]
+
+
+def _steps(values: Any) -> Any:
+    """By the settings' own code, whose messages name the setting; not a ValueError, so that they come out as they are."""
+    return None if values is None else steps_from(values)
+
+
+Steps = Annotated[
+    Annotated[tuple[AnyStep, ...], Field(max_length=MAX_STEPS)] | None,
+    BeforeValidator(_steps),
+    Field(
+        description="re-ranking for this answer in place of the artifact's, as [[rerank]] in the settings; []: none; null: the "
+        "artifact's"
+    ),
 ]
 
 
@@ -38,6 +57,12 @@ class QueryRequest(BaseModel):
         Annotated[int | float | str, Field(description="when it is asked: ISO 8601, seconds or milliseconds")] | None
     ) = None
     expose: Annotated[bool, Field(description="false: the person will not see the list; no exposure is kept")] = True
+    rerank: Steps = None
+
+    def query(self) -> Query:
+        """What is asked, however it is to be answered."""
+        fields = QueryRequest.model_fields.keys() - {"expose", "rerank"}
+        return Query(**{name: getattr(self, name) for name in fields})
 
 
 class ExperimentModel(BaseModel):

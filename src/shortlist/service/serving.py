@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -18,10 +19,12 @@ from shortlist.recommender import Query, Recommender
 from shortlist.recommender.extended import ExtendedRecommender
 from shortlist.recommender.live import LiveRecommender
 from shortlist.recommender.live_items import LiveItems
+from shortlist.recommender.popularity_bands import PopularityBands
 from shortlist.service.catalogue import Catalogue
 from shortlist.service.item_changes import ItemChanges
 from shortlist.service.metrics import Metrics
 from shortlist.service.peers import Peers
+from shortlist.settings import RerankSettings
 
 LOG = logging.getLogger("shortlist.service")
 
@@ -34,6 +37,7 @@ class Generation:
     catalogue: Catalogue
     items: LiveItems
     report: bytes
+    bands: PopularityBands
     arms: Mapping[str, tuple[LiveRecommender, LiveItems]] = field(default_factory=dict)
 
     @classmethod
@@ -53,6 +57,7 @@ class Generation:
             Catalogue(recommender),
             LiveItems(recommender),
             report,
+            PopularityBands(recommender.dataset),
             {name: (LiveRecommender(one, store, timeout), LiveItems(one)) for name, one in arms.items()},
         )
 
@@ -91,11 +96,12 @@ class Serving:
         timeout: float | None = None,
         experiment: ExperimentSettings | None = None,
     ) -> None:
-        self.timeout = timeout
+        self.timeout, self.started = timeout, time.time()
         self.events, self.load, self.metrics, self.peers = events, load, Metrics(), peers
         if events is not None:
             events.on_commit(self.metrics.committed)
         self.artifact = self.now = Generation.of(recommender, events, timeout, experiment)
+        self.metrics.compare_with(self.now.bands)
         self.experiment: RunningExperiment | None = None
         if experiment is not None:
             self.experiment = RunningExperiment(experiment, self.store, self.metrics.lost_exposures.inc)
@@ -117,7 +123,12 @@ class Serving:
         return self.events
 
     def answer(
-        self, query: Query, *, explain: Literal["none", "reasons", "full"] = "reasons", exposed: bool = True
+        self,
+        query: Query,
+        *,
+        explain: Literal["none", "reasons", "full"] = "reasons",
+        exposed: bool = True,
+        rerank: Sequence[RerankSettings] | None = None,
     ) -> dict[str, Any]:
         """Answer one query, by the arm of who asks where an experiment runs.
 
@@ -125,12 +136,14 @@ class Serving:
             query: what is asked.
             explain: what the answer says of where its scores come from.
             exposed: whether the person will see the list, so that an exposure is kept.
+            rerank: steps in place of the artifact's, for this answer alone; it is no answer of an experiment then.
         """
         now, running = self.now, self.experiment
-        arm = None if running is None else running.arm_of(query.user_id)
+        arm = None if running is None or rerank is not None else running.arm_of(query.user_id)
         live = now.live if arm is None else now.arms[arm][0]
-        found = live.recommend(query, explain="full" if explain == "full" else explain == "reasons")
+        found = live.recommend(query, explain="full" if explain == "full" else explain == "reasons", rerank=rerank)
         self.metrics.answered(found, cold=live.is_cold(query, found))
+        self.metrics.shown.add(now.bands.count(item.item_id for item in found.items))
         if running is None or arm is None:
             return found.to_dict()
         self.metrics.arms.labels(running.settings.name, arm).inc()
@@ -202,6 +215,7 @@ class Serving:
             changed = fresh if self.changes is None else fresh.with_items(self.changes.all())
             self.artifact = fresh
             self.now = changed  # one assignment: a request sees the old or the new, whole
+        self.metrics.compare_with(fresh.bands)
         self.metrics.reloads.labels("switched").inc()
 
     def _follow(self) -> bool:
