@@ -27,7 +27,9 @@ PAGES = {
     "map": ("/#/map", "[data-testid=landing] li", True),
     "users": ("/#/users", "[data-testid=users] li", False),
     "user": ("/#/users/15", "ol#recommendations li", False),
+    "shape": ("/#/shape/15", "ol#shaped li", False),
     "report": ("/#/report", "tr[data-model]", False),
+    "live": ("/#/live", "[data-testid=tiles] li", False),
 }
 
 

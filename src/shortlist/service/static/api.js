@@ -124,6 +124,15 @@ export const getMapItems = (which, signal) => request(`/v1/map/items${query(whic
 
 export const landOnMap = (body, signal) => request("/v1/map/query", { signal, body });
 
+/** Which steps shape a list, those of the artifact, and what they were measured to cost. */
+export const getShape = (signal) => request("/v1/shape", { signal });
+
+/** A list before and after the steps of body.rerank. */
+export const shapeList = (body, signal) => request("/v1/shape", { signal, body });
+
+/** What happens right now: totals since the start, and the newest events. */
+export const getLive = (events, signal) => request(`/v1/live${query({ events })}`, { signal });
+
 const IDLE = { data: null, error: null, loading: false };
 
 /**

@@ -8,7 +8,9 @@ import { ItemDrawer } from "/static/item.js";
 import { Items } from "/static/items.js";
 import { MapView } from "/static/map.js";
 import { KeyForm } from "/static/key.js";
+import { Live } from "/static/live.js";
 import { Report } from "/static/report.js";
+import { Shape } from "/static/shape.js";
 import { useTaste, useTheme } from "/static/store.js";
 import { titleOf } from "/static/text.js";
 import { Users } from "/static/users.js";
@@ -18,7 +20,9 @@ const TABS = [
   ["items", "Items"],
   ["map", "Map"],
   ["users", "Users"],
+  ["shape", "Shape"],
   ["report", "Report"],
+  ["live", "Live"],
 ];
 
 /**
@@ -51,6 +55,11 @@ function useRoute() {
 
 function Header({ view, liked, onSkip }) {
   const [theme, toggleTheme] = useTheme();
+  const tabs = useRef(null); // on a phone they are wider than the screen
+  useEffect(() => {
+    const [row, current] = [tabs.current, tabs.current.querySelector("[aria-current]")];
+    row.scrollLeft = current.offsetLeft - row.offsetLeft - (row.clientWidth - current.offsetWidth) / 2;
+  }, [view]);
   const other = theme === "dark" ? "light" : "dark";
   return html`<header class="top">
     <a class="skip" href=${`#/${view}`} onClick=${onSkip}>Skip to content</a>
@@ -61,7 +70,7 @@ function Header({ view, liked, onSkip }) {
       </svg>
       Shortlist
     </a>
-    <nav class="tabs" aria-label="Views">
+    <nav class="tabs" ref=${tabs} aria-label="Views">
       ${TABS.map(([name, label]) => html`<a key=${name} href=${`#/${name}`} aria-current=${name === view ? "page" : undefined}>
         ${label}${name === "discover" && liked > 0 && html`<span class="badge" aria-label=${`${liked} liked`}>${liked}</span>`}</a>`)}
     </nav>
@@ -106,7 +115,9 @@ function App() {
       ${route.view === "items" && html`<${Items} key="items" itemId=${route.id} />`}
       ${route.view === "map" && html`<${MapView} key="map" target=${route} />`}
       ${route.view === "users" && html`<${Users} key="users" userId=${route.id} />`}
+      ${route.view === "shape" && html`<${Shape} key="shape" userId=${route.id} />`}
       ${route.view === "report" && html`<${Report} key="report" />`}
+      ${route.view === "live" && html`<${Live} key="live" />`}
     </main>
     <${ItemDrawer} trail=${trail} onBack=${goBack} onClose=${closeDrawer} />
     <p id="announcer" class="sr-only" aria-live="polite">${message}</p>

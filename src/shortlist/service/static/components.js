@@ -27,6 +27,8 @@ const ICONS = {
   minus: html`<path d="M5 12h14" />`,
   whole: html`<path d="M4.5 9.5v-5h5M14.5 4.5h5v5M19.5 14.5v5h-5M9.5 19.5h-5v-5" />`,
   map: html`<path d="M9 4.5L3.5 6.5v13L9 17.5l6 2 5.5-2v-13L15 6.5zM9 4.5v13M15 6.5v13" />`,
+  pause: html`<path d="M9 6v12M15 6v12" />`,
+  play: html`<path d="M8 5.5v13l10.5-6.5z" />`,
   dice: html`<rect x="4" y="4" width="16" height="16" rx="4" /><path d="M9 9h.01M15 15h.01M15 9h.01M9 15h.01" />`,
 };
 

@@ -7,10 +7,10 @@ import { Icon } from "/static/components.js";
 const PAUSE = 160; // ms without a key before a search is sent
 
 /** The value once it has rested for a moment. */
-export function useDebounced(value) {
+export function useDebounced(value, pause = PAUSE) {
   const [settled, setSettled] = useState(value);
   useEffect(() => {
-    const timer = setTimeout(() => setSettled(value), PAUSE);
+    const timer = setTimeout(() => setSettled(value), pause);
     return () => clearTimeout(timer);
   }, [value]);
   return settled;
