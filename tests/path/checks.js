@@ -33,6 +33,8 @@ function structure() {
   }
   if (!document.documentElement.lang) wrong.push("the document has no language");
   if (document.querySelectorAll("main").length !== 1) wrong.push("there is not one main part");
+  if (document.querySelectorAll("body > #app > header").length !== 1) wrong.push("there is not one banner");
+  if (!document.querySelector("nav[aria-label] [aria-current=page]")) wrong.push("the navigation does not say where one is");
   return wrong;
 }
 

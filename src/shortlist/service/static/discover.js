@@ -135,8 +135,11 @@ export function Discover() {
   const started = taste.liked.length > 0;
   const body = { history: ids(taste.liked), disliked: ids(taste.disliked), k: K, explain: "full" };
   const request = started ? JSON.stringify(body) : null;
+  const wasStarted = useRef(started);
   useEffect(() => {
-    if (!started) return;
+    const begins = started && !wasStarted.current; // and not: a page that comes with a taste, whose first stop skips the header
+    wasStarted.current = started;
+    if (!begins) return;
     scrollTo(0, 0); // the first like may come from far down the start grid,
     // which is gone now, and with it the button that had the focus
     if (document.activeElement === document.body) document.getElementById("shortlist-title").focus();

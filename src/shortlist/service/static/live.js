@@ -1,5 +1,5 @@
 // Live: what the service does right now; asked again every two seconds, until paused.
-import { html, useCallback, useEffect, useRef, useState } from "/static/vendor/preact-htm.js";
+import { html, useCallback, useEffect, useId, useState } from "/static/vendor/preact-htm.js";
 import { getLive } from "/static/api.js";
 import { Choice, Icon, Problem, Skeleton } from "/static/components.js";
 import { Spark } from "/static/charts.js";
@@ -63,8 +63,9 @@ function Tiles({ samples }) {
 
 function Times({ title, name, rows, bounds, empty }) {
   const high = Math.max(...rows.map(({ p95 }) => p95 ?? 0), 1e-6);
-  return html`<section class="live-times" aria-label=${title}><h2>${title}</h2>
-    ${rows.length === 0 ? html`<p class="empty">${empty}</p>` : html`<div class="table-box" tabindex="0" role="region" aria-label=${title}><table class="places">
+  const id = useId();
+  return html`<section class="live-times" aria-labelledby=${id}><h2 id=${id}>${title}</h2>
+    ${rows.length === 0 ? html`<p class="empty">${empty}</p>` : html`<div class="table-box" tabindex="0" role="region" aria-label=${`${title}: times`}><table class="places">
       <thead><tr><th scope="col">${name}</th><th scope="col">count</th><th scope="col">median</th><th scope="col">95 %</th><th scope="col" class="time-head"><span class="sr-only">as a bar</span></th></tr></thead>
       <tbody>${rows.map((row) => html`<tr key=${row.name}><th scope="row">${row.name}${row.failed > 0 && html` <span class="move is-down">${plural(row.failed, "failure")}</span>`}</th>
         <td class="place">${number(row.count)}</td><td class="place">${milliseconds(row.p50)}</td><td class="place">${milliseconds(row.p95)}</td>
