@@ -10,10 +10,11 @@ INSTALL := $(PIP) install -qq --constraint constraints.txt
 
 DEMO_INSTALLED := $(VENV)/.demo-installed
 DEV_INSTALLED  := $(VENV)/.dev-installed
+AUDIT_INSTALLED := $(VENV)/.audit-installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format bench constraints clean
+.PHONY: help demo test lint audit audit-code audit-dependencies format bench constraints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +33,15 @@ lint: $(DEV_INSTALLED) ## check style, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+audit: audit-code audit-dependencies ## look for weaknesses in the code and in what it stands on
+
+# What is left out, and why: [tool.bandit] in pyproject.toml, and above each `nosec`.
+audit-code: $(AUDIT_INSTALLED)
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive src
+
+audit-dependencies: $(AUDIT_INSTALLED)
+	.ci/audit $(BIN)/python
 
 format: $(DEV_INSTALLED) ## put the code into its standard form
 	$(BIN)/ruff check --fix-only --quiet .
@@ -55,7 +65,12 @@ $(DEMO_INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
 
 $(DEV_INSTALLED): $(DEMO_INSTALLED)
 	@echo "installing what the tests and checks need"
-	@$(INSTALL) --editable '.[train,serve,postgres,tune,ann,trees,bench,dev]'
+	@$(INSTALL) --editable '.[train,serve,postgres,tune,ann,trees,otel,bench,dev]'
+	@touch $@
+
+$(AUDIT_INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing bandit and pip-audit"
+	@$(INSTALL) --editable '.[audit]'
 	@touch $@
 
 # torch is pinned by hand, with no local version: the same line takes the CPU build or the CUDA build, whichever

@@ -85,7 +85,7 @@ def test_no_route_is_forgotten(client: TestClient) -> None:
         for method in route.methods or ():
             assert rule(method, route.path) is not None, f"guard.RULES has no {method} {route.path}"
             found.add((method, route.path))
-    assert ("DELETE", "/v1/users/{user_id}") in found
+    assert ("DELETE", "/v1/users/{user_id:path}") in found
     assert ("GET", "/metrics") in found
     assert {path for method, path in found if rule(method, path) == "open"} == OPEN
     assert {scope for _, _, scope in RULES} == set(SCOPES)

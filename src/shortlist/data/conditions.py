@@ -19,7 +19,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache, reduce
+from functools import lru_cache
+from itertools import zip_longest
 from typing import Any, Literal
 
 import narwhals as nw
@@ -41,6 +42,7 @@ _COMPARE: dict[str, Callable[[nw.Expr, Any], nw.Expr]] = {
     ">=": lambda column, value: column >= value,
 }
 _RESERVED = {"and", "or", "not", "has", "in", "true", "false"}
+_MOST_NESTED = 50
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self.text = text
         self.tokens = self._tokens()
-        self.next = 0
+        self.next = self.depth = 0
 
     def _tokens(self) -> list[_Token]:
         tokens, position = [], 0
@@ -133,13 +135,21 @@ class _Parser:
 
     def _not(self) -> Condition:
         if self._accept("not"):
-            return Combined("not", (self._not(),))
+            return Combined("not", (self._nested(self._not),))
         if self._accept("("):
-            inner = self._combined("or")
+            inner = self._nested(lambda: self._combined("or"))
             if not self._accept(")"):
                 self._fail("')'")
             return inner
         return self._test()
+
+    def _nested(self, read: Callable[[], Condition]) -> Condition:
+        if self.depth == _MOST_NESTED:  # Python's own limit would end the request without a word
+            self._fail(f"at most {_MOST_NESTED} brackets and 'not' within each other")
+        self.depth += 1
+        inner = read()
+        self.depth -= 1
+        return inner
 
     def _test(self) -> Test:
         token = self._peek()
@@ -170,7 +180,7 @@ class _Parser:
         token = self._peek()
         self.next += 1
         if token.kind == "number":
-            return float(token.text) if re.search(r"[.eE]", token.text) else int(token.text)
+            return _number(token.text)
         if token.kind == "string":
             return token.text[1:-1]
         if token.kind == "word" and token.text in ("true", "false"):
@@ -178,6 +188,13 @@ class _Parser:
         self.next -= 1
         self._fail('a number, a "text" in quotes, true or false')
         raise AssertionError("unreachable")
+
+
+def _number(text: str) -> float | int:
+    """A whole number of 64 bits as it is; what is larger fits no integer column, and counts as a float."""
+    if re.search(r"[.eE]", text) or len(text) > 20:
+        return float(text)
+    return int(text) if -(2**63) <= int(text) < 2**63 else float(text)
 
 
 def columns_of(condition: Condition) -> set[str]:
@@ -198,7 +215,10 @@ def to_expression(condition: Condition, dtypes: Mapping[str, nw.dtypes.DType], t
     parts = [to_expression(part, dtypes, text) for part in condition.parts]
     if condition.operator == "not":
         return ~parts[0]
-    return reduce(lambda a, b: (a & b) if condition.operator == "and" else (a | b), parts)
+    while len(parts) > 1:  # as a balanced tree: hundreds of parts in a row would be hundreds of calls deep
+        pairs = zip_longest(parts[::2], parts[1::2])
+        parts = [a if b is None else (a & b) if condition.operator == "and" else (a | b) for a, b in pairs]
+    return parts[0]
 
 
 def _test_expression(test: Test, dtypes: Mapping[str, nw.dtypes.DType], text: str) -> nw.Expr:
@@ -220,6 +240,9 @@ def _test_expression(test: Test, dtypes: Mapping[str, nw.dtypes.DType], text: st
                 text,
                 test.position,
             )
+    if inner.is_float() or any(isinstance(value, float) for value in values):
+        # Arrow refuses a whole number that a float cannot hold to the last digit
+        values = tuple(float(value) if isinstance(value, int) else value for value in values)
     if test.operator == "has":
         return column.list.contains(values[0]).fill_null(False)
     if test.operator == "in":

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import narwhals as nw
 import numpy as np
+import pyarrow as pa
+from narwhals.exceptions import NarwhalsError
 from numpy.typing import NDArray
 
 from shortlist.data.conditions import parse, to_expression
@@ -13,7 +15,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.moments import Times
 from shortlist.data.ragged import Ragged
 from shortlist.data.vocabulary import OutsideId
-from shortlist.errors import QueryError
+from shortlist.errors import ConditionError, QueryError
 from shortlist.recommender.filters import Filter
 from shortlist.recommender.query import Query
 from shortlist.retrieval import BitmapCache, Candidates
@@ -130,5 +132,8 @@ class Admission:
             mask[self.rows(where.ids, "where items")] = True
         else:
             expression = to_expression(parse(where.text), self._columns.schema, where.text)
-            mask[:] = self._columns.select(expression.alias("met"))["met"].to_numpy()
+            try:
+                mask[:] = self._columns.select(expression.alias("met"))["met"].to_numpy()
+            except (pa.ArrowException, NarwhalsError) as error:
+                raise ConditionError(f"The condition does not fit its columns ({error}): {where.text}") from None
         return mask

@@ -12,7 +12,7 @@ from shortlist.service import schemas
 
 PROBLEM: dict[str, Any] = {
     "description": "What was wrong, what was expected, what to do (RFC 9457)",
-    "content": {"application/problem+json": {}},
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
 }
 ERRORS: dict[int | str, dict[str, Any]] = dict.fromkeys((400, 404, 422), PROBLEM)
 STORE_ERRORS: dict[int | str, dict[str, Any]] = {**ERRORS, 503: PROBLEM}
@@ -22,5 +22,13 @@ K = Annotated[int, QueryParameter(ge=1, le=schemas.MAX_K)]
 
 def reply(document: Any, status: int = 200) -> Response:
     """A document as JSON."""
-    body = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-    return Response(body, status, media_type="application/json")
+    return Response(encoded(document), status, media_type="application/json")
+
+
+def encoded(document: Any) -> bytes:
+    r"""JSON in UTF-8. Half a character, which JSON can name and UTF-8 cannot hold, stays the escape as which it came.
+
+    >>> encoded({"title": "Amélie", "id": "\ud800"})
+    b'{"title":"Am\xc3\xa9lie","id":"\\ud800"}'
+    """
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")

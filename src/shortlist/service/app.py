@@ -105,6 +105,7 @@ def create_app(
         """The web page."""
         return FileResponse(STATIC / "index.html", headers={"Cache-Control": "no-cache"})
 
+    problems.describe(app)
     if keys is not None:
         describe(app)
     if rate is not None:

@@ -69,7 +69,7 @@ def router(serving: Serving) -> APIRouter:
         found = {"accepted": len(events), "repeated": kept.repeated, "event_ids": ids, "unknown_items": unknown}
         return reply(found, 201)
 
-    @routes.delete("/v1/users/{user_id}", response_model=schemas.DeletedResponse, responses=STORE_ERRORS)
+    @routes.delete("/v1/users/{user_id:path}", response_model=schemas.DeletedResponse, responses=STORE_ERRORS)
     def delete_user(user_id: str) -> Response:
         """Delete all events of a user; what the artifact says of them no longer counts."""
         deleted = serving.store.delete_user(plain_id(user_id, "user_id"))

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter
-from fastapi.responses import Response
+from fastapi.responses import PlainTextResponse, Response
 
 from shortlist.errors import QueryError
 from shortlist.recommender import Query
 from shortlist.service import schemas
-from shortlist.service.answers import ERRORS, STORE_ERRORS, reply
+from shortlist.service.answers import ERRORS, PROBLEM, STORE_ERRORS, reply
 from shortlist.service.serving import Serving
+
+_RELOAD: dict[int | str, dict[str, Any]] = {
+    **ERRORS,
+    409: {**PROBLEM, "description": "A reload is under way"},
+    500: {**PROBLEM, "description": "The new artifact cannot be used; the old one goes on"},
+}
 
 
 def router(serving: Serving) -> APIRouter:
@@ -33,12 +41,12 @@ def router(serving: Serving) -> APIRouter:
         status = {"model": recommender.retriever.name, "items": recommender.dataset.num_items, "events": events}
         return reply({"status": "ready", **status})
 
-    @routes.get("/metrics")
+    @routes.get("/metrics", response_class=PlainTextResponse)
     def metrics() -> Response:
         """Figures for Prometheus."""
         return Response(serving.metrics.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    @routes.post("/v1/reload", response_model=schemas.ReloadResponse, responses={**ERRORS, 409: {}, 500: {}})
+    @routes.post("/v1/reload", response_model=schemas.ReloadResponse, responses=_RELOAD)
     def reload() -> Response:
         """Load the artifact anew: verified first, switched in one step, and left as it was where it fails."""
         workers = serving.reload()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -11,12 +10,26 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from shortlist.errors import ShortlistError
+from shortlist.service.answers import PROBLEM, encoded
 
 
 def problem(status: int, title: str, detail: str) -> Response:
     """One problem document."""
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    return Response(json.dumps(body, ensure_ascii=False), status, media_type="application/problem+json")
+    return Response(encoded(body), status, media_type="application/problem+json")
+
+
+_SCHEMA: dict[str, Any] = {
+    "title": "Problem",
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "what was wrong and where, what was expected, what to do"},
+    },
+}
 
 
 def install(app: FastAPI) -> None:
@@ -48,7 +61,36 @@ def install(app: FastAPI) -> None:
         return answer
 
 
+def describe(app: FastAPI) -> None:
+    """Say in OpenAPI what a problem is, and which ones any operation may end in besides its own."""
+    plain = app.openapi
+
+    def with_problems() -> dict[str, Any]:
+        schema = plain()
+        parts = schema.setdefault("components", {}).setdefault("schemas", {})
+        parts["Problem"] = _SCHEMA
+        for unused in ("HTTPValidationError", "ValidationError"):  # FastAPI's own form of what is invalid
+            parts.pop(unused, None)
+        for operations in schema["paths"].values():
+            for method, operation in operations.items():
+                answers = operation["responses"]
+                if "application/json" in answers.get("422", {}).get("content", {}):
+                    answers["422"] = PROBLEM
+                said = {"500": "A failure of the service itself; its log says more"}
+                if method != "get":
+                    said["403"] = "Sent by a page of another origin"
+                if "requestBody" in operation:
+                    said["413"] = "The body is too long"
+                for status, why in said.items():
+                    answers.setdefault(status, {**PROBLEM, "description": why})
+        return schema
+
+    app.openapi = with_problems  # type: ignore[method-assign]
+
+
 def _explain(error: dict[str, Any]) -> str:
+    if error["type"] == "json_invalid":
+        return f"body: expected JSON, got something else at character {error['loc'][-1]} ({error['ctx']['error']})"
     where = ".".join(str(part) for part in error["loc"] if part not in ("body", "query", "path"))
     got = f", got {str(error['input'])[:80]!r}" if "input" in error and error["type"] != "missing" else ""
     return f"{where or 'body'}: {error['msg'][0].lower()}{error['msg'][1:]}{got}"

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictFloat, StrictInt, StrictStr
 
 from shortlist.recommender import Query
+from shortlist.recommender.attribution import PartKind
 from shortlist.recommender.shaping import MAX_STEPS, steps_from
 from shortlist.settings.reranking import AnyStep
-
-from shortlist.recommender.attribution import PartKind
 
 MAX_IDS = 10_000
 MAX_K = 1_000
 
-Id = Annotated[int | str, Field(description="an id as in the interactions; a number may come as text")]
+Id = Annotated[StrictInt | StrictStr, Field(description="an id as in the interactions; a number may come as text")]
 Ids = Annotated[list[Id], Field(max_length=MAX_IDS)]
-K = Annotated[int, Field(ge=1, le=MAX_K, description="items wanted")]
+K = Annotated[StrictInt, Field(ge=1, le=MAX_K, description="items wanted")]
 Explain = Annotated[
     Literal["none", "reasons", "full"],
     Field(description="none; the strongest reasons; full: every part of every score, and what each stage did"),
@@ -54,7 +53,11 @@ class QueryRequest(BaseModel):
     allow: Annotated[Ids | None, Field(description="items of which alone any may come back; null: all")] = None
     seen: Annotated[Literal["remove", "keep"], Field(description="whether what the user has may come back")] = "remove"
     time: (
-        Annotated[int | float | str, Field(description="when it is asked: ISO 8601, seconds or milliseconds")] | None
+        Annotated[
+            StrictInt | StrictFloat | StrictStr,
+            Field(description="when it is asked: ISO 8601, seconds or milliseconds"),
+        ]
+        | None
     ) = None
     expose: Annotated[bool, Field(description="false: the person will not see the list; no exposure is kept")] = True
     rerank: Steps = None

@@ -53,10 +53,9 @@ def latest_small(folder: Path) -> Tables:
         "select userId as user_id, movieId as item_id, rating, timestamp from read_csv(?)",
         folder / "ratings.csv.gz",
     )
-    movies = _query(
-        f"select movieId as item_id, title, nullif(genres, '(no genres listed)') as genres, {_YEAR} from read_csv(?)",
-        folder / "movies.csv.gz",
-    )
+    columns = f"movieId as item_id, title, nullif(genres, '(no genres listed)') as genres, {_YEAR}"
+    # what is put in is a constant
+    movies = _query(f"select {columns} from read_csv(?)", folder / "movies.csv.gz")  # nosec B608
     return Tables(ratings, None, movies)
 
 
