@@ -54,7 +54,8 @@ class LiveItems:
         columns = self.columns.check(given)
         if not self._fits(item_id):
             raise ItemError(
-                f"item_id: the items of this artifact have whole numbers of 64 bits as ids (as {items.id(0)}), got {item_id[:80]!r}."
+                f"item_id: the items of this artifact have whole numbers of 64 bits as ids (as {items.id(0)}), "
+                f"got {item_id[:80]!r}."
             )
         if item_id in items or self.columns.place(columns):
             return columns

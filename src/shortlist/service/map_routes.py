@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from shortlist.errors import QueryError
-from shortlist.recommender import Query, Recommender
+from shortlist.recommender import Recommender
 from shortlist.recommender.item_map import ItemMap, Plane, land_query, map_items
 from shortlist.service import schemas
 from shortlist.service.answers import ERRORS, reply

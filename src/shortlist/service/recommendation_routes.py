@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from fastapi import APIRouter
@@ -13,7 +12,6 @@ from shortlist.recommender import Query
 from shortlist.service import schemas
 from shortlist.service.answers import ERRORS, K, reply
 from shortlist.service.serving import Serving
-from shortlist.settings import RerankSettings
 
 Where = Annotated[
     str | None, QueryParameter(max_length=2_000, description='such as: genres has "Comedy" and year >= 1990')
@@ -51,8 +49,8 @@ def router(serving: Serving) -> APIRouter:
     @routes.post("/v1/recommendations", response_model=schemas.RecommendationResponse, responses=ERRORS)
     def recommend(request: schemas.RecommendationRequest) -> Response:
         """Recommend to a known user, or to anyone by a history; re-ranked as the artifact says, or by the steps given."""
-        how = {"explain": request.explain, "exposed": request.expose, "rerank": request.rerank}
-        return reply(serving.answer(request.query(), **how))
+        found = serving.answer(request.query(), explain=request.explain, exposed=request.expose, rerank=request.rerank)
+        return reply(found)
 
     return routes
 
