@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -104,10 +104,13 @@ def listening(small: Recommender, folder: Path) -> Iterator[tuple[int, str]]:
 
 
 def told(port: int, request: bytes) -> bytes:
-    """What comes back for these bytes."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    """What comes back for these bytes; nothing where the server hangs up before it has read them all."""
+    answer = b""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection, suppress(ConnectionError):
         connection.sendall(request)
-        return b"".join(iter(lambda: connection.recv(65536), b""))
+        while part := connection.recv(65536):
+            answer += part
+    return answer
 
 
 def test_bytes_on_the_wire(
@@ -125,8 +128,9 @@ def test_bytes_on_the_wire(
             assert answer.startswith(b"HTTP/1.1 ")
             assert b"set-cookie" not in answer.partition(b"\r\n\r\n")[0].lower()
         for line in (b"X: a\0b", b"X : y", b"X\r\n: y", b"Content-Length: 5\r\nContent-Length: 6", b"X" * 200_000):
-            status = told(port, b"GET /healthz HTTP/1.1\r\n" + head + line + b"\r\n\r\n").split(b" ")[1]
-            assert status in (b"400", b"431"), line[:30]
+            answer = told(port, b"GET /healthz HTTP/1.1\r\n" + head + line + b"\r\n\r\n")
+            hung_up = not answer and len(line) > 100_000
+            assert hung_up or answer.split(b" ")[1] in (b"400", b"431"), line[:30]
         both = (
             b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
         )
