@@ -6,8 +6,12 @@ import { number, plural, titleOf, words } from "/static/text.js";
 const MOST_PARTS = 8;
 
 const MINUS = "\u2212";
-const plain = (value) => `${value < 0 ? MINUS : ""}${number(Math.abs(value))}`;
-const signed = (value) => `${value < 0 ? "" : "+"}${plain(value)}`;
+/** Numbers of one sum, all to as many places as the largest part needs for three figures, so that they add up on paper. */
+function writer(largest) {
+  const places = largest > 0 ? Math.min(8, Math.max(0, 2 - Math.floor(Math.log10(largest)))) : 2;
+  const text = (value) => Math.abs(value).toLocaleString("en", { minimumFractionDigits: places, maximumFractionDigits: places });
+  return (value) => `${value < 0 ? MINUS : ""}${text(value)}`;
+}
 const percent = (share) => `${Math.round(100 * share)} %`;
 
 /** What a part of a score is called. */
@@ -19,12 +23,12 @@ function nameOf({ kind, count, feature }) {
 }
 
 /** size: 0 to 1, of the largest part; a bar to the right adds, one to the left takes away. */
-function Part({ part, size, label }) {
+function Part({ part, size, label, write }) {
   const takes = part.contribution < 0;
   return html`<li class=${takes ? "why-part is-against" : "why-part"}>
     <span class="why-name">${label}</span>
     <span class="why-track" aria-hidden="true"><span class="why-bar" style=${{ "--part": size }}></span></span>
-    <span class="why-amount">${signed(part.contribution)}</span>
+    <span class="why-amount">${takes ? "" : "+"}${write(part.contribution)}</span>
     <span class="why-share">${percent(Math.abs(part.share))}</span>
   </li>`;
 }
@@ -37,16 +41,17 @@ function Sum({ attribution }) {
   const total = (key) => rest.reduce((sum, part) => sum + key(part), 0);
   const together = { contribution: total((part) => part.contribution), share: total((part) => Math.abs(part.share)) };
   const all = rest.length ? [...shown, together] : shown;
-  const largest = Math.max(...all.map((part) => Math.abs(part.contribution)));
+  const largest = Math.max(0, ...all.map((part) => Math.abs(part.contribution)));
+  const write = writer(largest);
   const where = { retrieval: "The retriever", ranker: "The ranker" }[stage] ?? `The source ${words(stage)}`;
   return html`<div class="why-sum" data-stage=${stage}>
-    <p><b>${where}</b>${words(model) !== words(stage) && ` (${words(model)})`} scores it <b class="why-score">${plain(score)}</b>${parts.length === 0
+    <p><b>${where}</b>${words(model) !== words(stage) && ` (${words(model)})`} scores it <b class="why-score">${write(score)}</b>${parts.length === 0
       ? ", as for everybody."
-      : html`: <span class="why-baseline">${plain(baseline)}</span> for somebody unknown, and`}</p>
+      : html`: <span class="why-baseline">${write(baseline)}</span> for somebody unknown, and`}</p>
     ${parts.length > 0 && html`<ul class="why-parts" role="list">
-      ${shown.map((part, place) => html`<${Part} key=${place} part=${part} size=${Math.abs(part.contribution) / largest}
+      ${shown.map((part, place) => html`<${Part} key=${place} part=${part} write=${write} size=${Math.abs(part.contribution) / largest}
         label=${part.item_id == null ? nameOf(part) : html`<${ItemTitle} item=${{ item_id: part.item_id, title: part.title }} />`} />`)}
-      ${rest.length > 0 && html`<${Part} key="rest" part=${together} size=${Math.abs(together.contribution) / largest}
+      ${rest.length > 0 && html`<${Part} key="rest" part=${together} write=${write} size=${Math.abs(together.contribution) / largest}
         label=${`${plural(rest.length, "smaller part")} together`} />`}
     </ul>`}
   </div>`;
