@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +15,22 @@ from shortlist.data.ragged import Ragged, distinct
 from shortlist.retrieval import directions
 
 NEIGHBOURS = 20
+_SHARP = 16
 _CELLS = 20_000_000  # similarities at once
 _STEEP = 1.702  # the logistic curve that is nearest to the normal distribution's
+
+
+class Near(NamedTuple):
+    """Neighbours of one item, best first: their indices [n], n ≤ k, and weights [n] that sum to 1."""
+
+    rows: NDArray[Any]
+    weights: NDArray[np.float32]
 
 
 class ContentNeighbours:
     """The items of a data set that somebody liked, by their features.
 
-    How alike two items are is the sum over their features, each of which adds at most 1:
+    How alike an item is to a new one is the mean over the features that are known of the new one, each at most 1:
 
     | kind | likeness |
     |---|---|
@@ -31,8 +39,9 @@ class ContentNeighbours:
     | number | cos(½π·(p − q)), p and q the shares of a normal distribution that are below them |
     | vector | cosine |
 
-    A feature of which nothing is known on either side adds 0. Each is a product of vectors of length 1, so that all likenesses
-    of an item are one sparse product. Items that nobody liked have no vector worth lending, and are no neighbours.
+    What is not known of the other counts 0. Each feature is a product of vectors of length 1, so that all likenesses of an item
+    are one sparse product. Items that nobody liked have no vector worth lending, and are no neighbours. Of the k neighbours the
+    one with likeness s weighs e^(16 (s − s_max)): as much less as it is less alike. docs/serving.md says what that was chosen on.
 
     Args:
         dataset: what the models were trained with.
@@ -47,20 +56,28 @@ class ContentNeighbours:
             self.specs, {s.name: dataset.item_features[s.name].take(self.rows) for s in self.specs}
         )
 
-    def of(self, features: FeatureTable, number: int) -> Ragged:
-        """The nearest items of L new ones, best first: rows of indices.
+    def of(self, features: FeatureTable, number: int) -> list[Near]:
+        """The nearest items of L new ones.
 
         Args:
             features: encoded columns of the new items.
             number: L.
         """
-        found: list[NDArray[Any]] = []
+        found = []
         for start in range(0, number, max(1, _CELLS // len(self.rows))):
             rows = np.arange(start, min(number, start + max(1, _CELLS // len(self.rows))))
             asked = unit_blocks(self.specs, {spec.name: features[spec.name].take(rows) for spec in self.specs})
-            likeness = (asked @ self._units.T).toarray()
-            found += [self.rows[_best(one, self.k)] for one in likeness]
-        return Ragged.from_rows(found)
+            for likeness in self._likeness(asked):
+                best = _best(likeness, self.k)
+                weights = np.exp(_SHARP * (likeness[best] - likeness.max(initial=0)))
+                found.append(Near(self.rows[best], (weights / max(weights.sum(), 1e-12)).astype(np.float32)))
+        return found
+
+    def _likeness(self, asked: Any) -> NDArray[np.float32]:
+        """[R, number of ``rows``] of R items."""
+        known = asked.multiply(asked).sum(axis=1)  # features: each is of length 1, or 0
+        alike: NDArray[np.float32] = (asked @ self._units.T).toarray() / np.maximum(known, 1)[:, None]
+        return alike
 
 
 def unit_blocks(specs: Sequence[FeatureSpec], features: FeatureTable) -> Any:

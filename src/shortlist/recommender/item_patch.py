@@ -38,6 +38,7 @@ class ItemPatch:
         arrived: [L] when the new ones came, milliseconds since 1970.
         withdrawn: items of the artifact that are deleted.
         neighbours: L rows of items of the artifact; an item without any counts as the mean of ``ordinary``.
+        weights: of all of them, one after the other; those of each row sum to 1.
         ordinary: items that somebody liked.
         placed: the artifact's items that the tower placed anew, ascending, of those in ``changed``.
         towered: vectors [P + L, D] by the retriever's item tower, of ``placed`` and the new ones; None: there is no tower.
@@ -52,6 +53,7 @@ class ItemPatch:
     arrived: NDArray[np.float64]
     withdrawn: Rows
     neighbours: Ragged
+    weights: NDArray[np.float32]
     ordinary: NDArray[Any]
     placed: Rows
     towered: NDArray[np.float32] | None
@@ -109,18 +111,27 @@ class ItemPatch:
         if towered and self.towered is not None:
             rows = np.append(self.placed, self.new)
             return PatchedVectors(base, rows, self.towered) if len(rows) else None
-        return PatchedVectors(base, self.new, self._means(base)) if self.new_ids else None
+        if not self.new_ids:
+            return None
+        return PatchedVectors(base, self.new, self.by_neighbours(base, has_bias=retriever.has_item_bias))
 
-    def _means(self, vectors: Vectors) -> Vectors:
-        """[L, D] mean of the neighbours' vectors, the bias included."""
-        from scipy.sparse import csr_array
+    def by_neighbours(self, vectors: Vectors, *, has_bias: bool) -> Vectors:
+        """[L, D]: the direction of the neighbours' weighted mean, their mean length, and their mean bias.
 
-        lengths = self.neighbours.lengths
-        weights = (1 / np.maximum(lengths, 1)).repeat(lengths).astype(np.float32)
-        shape = (len(lengths), self.num_known)
-        means = csr_array((weights, self.neighbours.values, self.neighbours.offsets), shape=shape) @ vectors
-        placeless = np.flatnonzero(lengths == 0)
-        if len(placeless) and isinstance(means, np.ndarray):
+        The mean alone would be shorter, the more the neighbours differ: new items would be in nobody's list.
+        """
+        from scipy.sparse import csr_array, diags_array
+
+        near = self.neighbours
+        weights = csr_array((self.weights, near.values, near.offsets), shape=(len(near), self.num_known))
+        means, lengths = weights @ vectors, _lengths(vectors[near.values], has_bias=has_bias)
+        wanted = np.bincount(near.row_of_value, self.weights * lengths, len(near))
+        stretch = (wanted / np.maximum(_lengths(means, has_bias=has_bias), 1e-9)).astype(np.float32)
+        if not isinstance(means, np.ndarray):
+            return (diags_array(stretch) @ means).tocsr().astype(np.float32)
+        means[:, : means.shape[1] - has_bias] *= stretch[:, None]
+        placeless = np.flatnonzero(near.lengths == 0)
+        if len(placeless):
             means[placeless] = np.asarray(vectors)[self.ordinary].mean(axis=0)
         return means
 
@@ -152,3 +163,13 @@ class ItemPatch:
         table = np.append(np.arange(self.num_known, dtype=np.int32), first)
         stood = Ragged(table[history.values], history.offsets)
         return stood.where(stood.values >= 0)
+
+
+def _lengths(vectors: Vectors, *, has_bias: bool) -> NDArray[np.float32]:
+    """[n] without the bias."""
+    if isinstance(vectors, np.ndarray):
+        own = vectors[:, : vectors.shape[1] - has_bias]
+        squares: NDArray[np.float32] = np.einsum("nd,nd->n", own, own)
+    else:
+        squares = np.asarray(vectors.multiply(vectors).sum(axis=1)).ravel()
+    return np.sqrt(squares)

@@ -14,7 +14,7 @@ from shortlist.data.features import Column, take_rows
 from shortlist.data.ragged import Ragged
 from shortlist.errors import ItemError, PlacelessError
 from shortlist.events.items import ItemChange
-from shortlist.recommender.content_neighbours import ContentNeighbours
+from shortlist.recommender.content_neighbours import ContentNeighbours, Near
 from shortlist.recommender.extended import ExtendedRecommender
 from shortlist.recommender.item_columns import ItemColumns
 from shortlist.recommender.item_patch import ItemPatch
@@ -28,9 +28,9 @@ PlacedBy = Literal["training", "item_tower", "content_neighbours"]
 class LiveItems:
     """Lays changes of items over one artifact.
 
-    A new item gets its vector from the artifact's item tower, where it has one, else the mean of the vectors of its nearest
-    items by content (``ContentNeighbours``). An item of the artifact keeps its learned vector when its columns change, unless
-    a tower can tell it anew.
+    A new item gets its vector from the artifact's item tower, where it has one; else it is put among its nearest items by
+    content (``ContentNeighbours``), with their direction and length. An item of the artifact keeps its learned vector when its
+    columns change, unless a tower can tell it anew.
 
     Args:
         recommender: of the artifact.
@@ -40,7 +40,7 @@ class LiveItems:
         self.recommender, dataset = recommender, recommender.dataset
         self.columns = ItemColumns(dataset, recommender.settings)
         self.tower = ItemTower.found(recommender.retriever.folder, dataset.schema)
-        self._near: dict[str, tuple[int, NDArray[Any]]] = {}  # of items as of a revision
+        self._near: dict[str, tuple[int, Near]] = {}  # of items as of a revision
         self._told: set[tuple[str, int]] = set()
 
     def check(self, item_id: str, given: Any) -> dict[str, Any]:
@@ -54,8 +54,8 @@ class LiveItems:
         columns = self.columns.check(given)
         if not self._fits(item_id):
             raise ItemError(
-                f"item_id: the items of this artifact have whole numbers of 64 bits as ids (as {items.id(0)}), "
-                f"got {item_id[:80]!r}."
+                f"item_id: the items of this artifact have whole numbers of 64 bits as ids (as {items.id(0)}), got "
+                f"{item_id[:80]!r}."
             )
         if item_id in items or self.columns.place(columns):
             return columns
@@ -126,6 +126,7 @@ class LiveItems:
         tells_known = self.tower is not None and not self.tower.smoothed
         placed, telling = (changed, features) if tells_known else (changed[:0], of_new)
         told = np.append(placed, np.full(len(new), -1))
+        near = self._neighbours(new, of_new)
         return ItemPatch(
             artifact=dataset,
             changed=changed,
@@ -135,20 +136,22 @@ class LiveItems:
             windows=self.columns.windows(columns),
             arrived=np.array([one.changed_at for one in new], dtype=np.float64),
             withdrawn=np.array(gone, dtype=np.int64),
-            neighbours=self._neighbours(new, of_new),
+            neighbours=Ragged.from_rows([one.rows for one in near]),
+            weights=np.concatenate([np.empty(0, np.float32), *(one.weights for one in near)]),
             ordinary=self._content.rows if new else np.empty(0, np.int64),
             placed=placed,
             towered=None if self.tower is None or not len(told) else self.tower.encode(telling, told),
         )
 
-    def _neighbours(self, new: Sequence[ItemChange], features: Mapping[str, Column]) -> Ragged:
+    def _neighbours(self, new: Sequence[ItemChange], features: Mapping[str, Column]) -> list[Near]:
         """Of the new items; those that were found before are remembered."""
-        missing = [n for n, one in enumerate(new) if self._near.get(one.item_id, (-1,))[0] != one.revision]
+        known = {name: revision for name, (revision, _) in self._near.items()}
+        missing = [n for n, one in enumerate(new) if known.get(one.item_id) != one.revision]
         if missing:
             found = self._content.of(take_rows(features, np.array(missing)), len(missing))
-            for place, n in enumerate(missing):
-                self._near[new[n].item_id] = new[n].revision, found.row(place)
-        return Ragged.from_rows([self._near[one.item_id][1] for one in new])
+            for n, near in zip(missing, found, strict=True):
+                self._near[new[n].item_id] = new[n].revision, near
+        return [self._near[one.item_id][1] for one in new]
 
     @cached_property
     def _content(self) -> ContentNeighbours:
