@@ -2,11 +2,12 @@
 
     python -m benchmarks.new_items [--artifact artifacts/demo] [--puts 60] [--workers 2]
 
-1. A server with several workers; items are put one by one. After each answer one question (all genres of the item as a
-   condition, new connection each time) is asked again and again; when has one answer it, and when has nobody missed it any more
-   in sixteen questions in a row, on whichever workers they fell? Then they are deleted, likewise.
-2. In one process: a recommendation for users in turn, by the artifact alone and with 1, 1,000 and 10,000 new items, alternating;
-   and how long it takes to lay that many over the artifact.
+1. A server with several workers; items are put one by one. After each answer one question (with the item's title as a condition,
+   on a new connection each time) is asked again and again; when does one answer have it, and from when on do sixteen in a row, on
+   whichever workers they fall? Then it is deleted, likewise.
+2. In one process, over the artifact, and (``--items``) over as many items drawn from its own with other ids: a recommendation
+   for users in turn, by the artifact alone and with 1, 1,000 and 10,000 new items, alternating; and how long it takes to lay
+   that many over the artifact.
 """
 
 from __future__ import annotations
@@ -20,16 +21,20 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import numpy as np
+import pyarrow as pa
 from rich.console import Console
 
 from benchmarks._shared import machine
+from shortlist.data.vocabulary import Vocabulary
 from shortlist.events.items import ItemChange
 from shortlist.recommender import Query, Recommender, artifact
 from shortlist.recommender.live_items import LiveItems
+from shortlist.recommender.served_retriever import ServedRetriever
 
 FIRST, IN_A_ROW = 900_000_000, 16
 
@@ -40,12 +45,36 @@ def main() -> None:
     parser.add_argument("--artifact", default="artifacts/demo")
     parser.add_argument("--puts", type=int, default=60)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--items", type=int, default=1_000_000)
     given = parser.parse_args()
     console = Console()
     console.print(machine())
     recommender = artifact.load(given.artifact)
     _when(given, recommender, console)
     _cost(recommender, console)
+    if given.items:
+        console.print(f"{given.items:,} items drawn from these:")
+        _cost(_grown(recommender, given.items), console, turns=2, users=50)
+
+
+def _grown(recommender: Recommender, number: int) -> Recommender:
+    """The same people and encoder over a corpus of so many items, of which those of the artifact are the first."""
+    dataset, vectors = recommender.dataset, np.asarray(recommender.item_vectors)
+    rng = np.random.default_rng(0)
+    drawn = np.append(np.arange(len(vectors)), rng.integers(0, len(vectors), number - len(vectors)))
+    noise = rng.standard_normal((number, vectors.shape[1]), dtype=np.float32) * 0.1 * vectors.std()
+    further = np.arange(FIRST - number + len(vectors), FIRST)
+    grown = replace(
+        dataset,
+        items=Vocabulary(pa.concat_arrays([dataset.items.ids, pa.array(further)])),
+        display=dataset.display.take(drawn).combine_chunks(),
+        item_features={name: column.take(drawn) for name, column in dataset.item_features.items()},
+    )
+    old = recommender.retriever
+    retriever = ServedRetriever(
+        old.folder, old.name, vectors[drawn] + noise, old.encoder, has_item_bias=old.has_item_bias
+    )
+    return Recommender(grown, retriever, recommender.settings)
 
 
 def _when(given: argparse.Namespace, recommender: Recommender, console: Console) -> None:
@@ -93,7 +122,7 @@ def _until(is_so: Callable[[], bool], in_a_row: int) -> float:
     return since
 
 
-def _cost(recommender: Recommender, console: Console) -> None:
+def _cost(recommender: Recommender, console: Console, turns: int = 4, users: int = 200) -> None:
     live, states = LiveItems(recommender), {"no new item": recommender}
     for number in (1, 1_000, 10_000):
         said = [ItemChange(str(FIRST + n), one, 0, n + 1) for n, one in enumerate(_columns(recommender, number))]
@@ -104,9 +133,9 @@ def _cost(recommender: Recommender, console: Console) -> None:
         last = time.perf_counter() - between
         console.print(f"{number:,} laid over the artifact: all at once {between - began:.3f} s, one more {last:.3f} s")
     states["one deleted"] = live.over([ItemChange(str(recommender.dataset.items.id(0)), None, 0, 1)])
-    users, times = recommender.dataset.users.ids_of(np.arange(200)), {name: list[float]() for name in states}
-    for turn in range(4):
-        for user in users:
+    asking, times = recommender.dataset.users.ids_of(np.arange(users)), {name: list[float]() for name in states}
+    for turn in range(turns):
+        for user in asking:
             for name, one in states.items():
                 began = time.perf_counter()
                 one.recommend(Query(user_id=user, k=10))

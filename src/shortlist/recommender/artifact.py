@@ -4,7 +4,8 @@
     schema.json           the features and how they are encoded; the data summary
     users.parquet         ids and features; items.parquet: ids, titles, features; interactions.parquet: histories;
                           availability.parquet: from when until when items are recommended, where that is known
-    retriever/            config.json, item_vectors.npy; a network also query_encoder.onnx and weights.safetensors
+    retriever/            config.json, item_vectors.npy; a network also query_encoder.onnx and weights.safetensors, a two-tower
+                          network of item features item_encoder.onnx, for items that come later
     ranker/               config.json and, where there is a ranker, its weights; of feature rankers network.onnx or trees.txt
                           and statistics.safetensors
     baselines/NAME/       the retrievers its report compares with

@@ -16,6 +16,7 @@ from shortlist.retrieval import directions
 
 NEIGHBOURS = 20
 _SHARP = 16
+_ASKED = 50_000  # items that may be neighbours, the most taken ones: some ms for a new item
 _CELLS = 20_000_000  # similarities at once
 _STEEP = 1.702  # the logistic curve that is nearest to the normal distribution's
 
@@ -51,7 +52,7 @@ class ContentNeighbours:
     def __init__(self, dataset: Dataset, k: int = NEIGHBOURS) -> None:
         self.specs, self.k = dataset.schema.side("item"), k
         log = dataset.interactions
-        self.rows = distinct(log.item_idx[log.liked])
+        self.rows = distinct(log.item_idx[log.liked])[:_ASKED]  # they are numbered by how many took them
         self._units = unit_blocks(
             self.specs, {s.name: dataset.item_features[s.name].take(self.rows) for s in self.specs}
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
@@ -25,6 +26,16 @@ LOG = logging.getLogger("shortlist.recommender")
 PlacedBy = Literal["training", "item_tower", "content_neighbours"]
 
 
+@dataclass
+class _Read:
+    """A change of an item as an artifact takes it."""
+
+    revision: int
+    columns: dict[str, Any]
+    is_possible: bool
+    near: Near | None = None
+
+
 class LiveItems:
     """Lays changes of items over one artifact.
 
@@ -40,8 +51,7 @@ class LiveItems:
         self.recommender, dataset = recommender, recommender.dataset
         self.columns = ItemColumns(dataset, recommender.settings)
         self.tower = ItemTower.found(recommender.retriever.folder, dataset.schema)
-        self._near: dict[str, tuple[int, Near]] = {}  # of items as of a revision
-        self._told: set[tuple[str, int]] = set()
+        self._read: dict[str, _Read] = {}
 
     def check(self, item_id: str, given: Any) -> dict[str, Any]:
         """Columns that somebody wrote, checked, of an item that the artifact can have.
@@ -83,32 +93,28 @@ class LiveItems:
         Args:
             changes: one an item, in the order of their revisions.
         """
-        items = self.recommender.dataset.items
-        rows = items.rows([one.item_id for one in changes]).tolist()
+        rows = self.recommender.dataset.items.rows([one.item_id for one in changes]).tolist()
         gone = [row for row, one in zip(rows, changes, strict=True) if row >= 0 and one.columns is None]
-        changed = sorted(
-            ((row, one) for row, one in zip(rows, changes, strict=True) if row >= 0 and one.columns is not None),
-            key=lambda pair: pair[0],
-        )
-        new = [one for row, one in zip(rows, changes, strict=True) if row < 0 and self._is_possible(one)]
+        there = [(row, one) for row, one in zip(rows, changes, strict=True) if one.columns is not None]
+        self._read = {one.item_id: self._as_read(one) for _, one in there}
+        changed = sorted(((row, one) for row, one in there if row >= 0), key=lambda pair: pair[0])
+        new = [one for row, one in there if row < 0 and self._read[one.item_id].is_possible]
         if not (gone or changed or new):
             return self.recommender
         patch = self._patch(np.array([row for row, _ in changed], np.int64), [one for _, one in changed], new, gone)
         return ExtendedRecommender(self.recommender, patch)
 
-    def _is_possible(self, one: ItemChange) -> bool:
-        if one.columns is None:
-            return False
-        if self._fits(one.item_id):
-            if self.columns.place(self.columns.fitting(one.columns)):
-                return True
-            reason = "none of its features is known here"
-        else:
-            reason = "ids are whole numbers here"
-        if (one.item_id, one.revision) not in self._told:
-            self._told.add((one.item_id, one.revision))
+    def _as_read(self, one: ItemChange) -> _Read:
+        """A change as this artifact takes it; one that was read before is remembered."""
+        known = self._read.get(one.item_id)
+        if known is not None and known.revision == one.revision:
+            return known
+        columns, fits = self.columns.fitting(one.columns or {}), self._fits(one.item_id)
+        is_possible = fits and self.columns.place(columns)
+        if not is_possible and one.item_id not in self.recommender.dataset.items:
+            reason = "none of its features is known here" if fits else "ids are whole numbers here"
             LOG.warning("an item that was put does not fit this artifact and is left out: %s", reason)
-        return False
+        return _Read(one.revision, columns, is_possible)
 
     def _fits(self, item_id: str) -> bool:
         """Whether it can be an id here."""
@@ -120,7 +126,7 @@ class LiveItems:
         self, changed: NDArray[np.int64], others: Sequence[ItemChange], new: Sequence[ItemChange], gone: Sequence[int]
     ) -> ItemPatch:
         dataset = self.recommender.dataset
-        columns = [self.columns.fitting(one.columns or {}) for one in (*others, *new)]
+        columns = [self._read[one.item_id].columns for one in (*others, *new)]
         shown, features = self.columns.encoded(columns)
         of_new = take_rows(features, len(others) + np.arange(len(new)))
         tells_known = self.tower is not None and not self.tower.smoothed
@@ -145,13 +151,13 @@ class LiveItems:
 
     def _neighbours(self, new: Sequence[ItemChange], features: Mapping[str, Column]) -> list[Near]:
         """Of the new items; those that were found before are remembered."""
-        known = {name: revision for name, (revision, _) in self._near.items()}
-        missing = [n for n, one in enumerate(new) if known.get(one.item_id) != one.revision]
+        read = [self._read[one.item_id] for one in new]
+        missing = [n for n, one in enumerate(read) if one.near is None]
         if missing:
             found = self._content.of(take_rows(features, np.array(missing)), len(missing))
             for n, near in zip(missing, found, strict=True):
-                self._near[new[n].item_id] = new[n].revision, near
-        return [self._near[one.item_id][1] for one in new]
+                read[n].near = near
+        return [one.near for one in read if one.near is not None]
 
     @cached_property
     def _content(self) -> ContentNeighbours:

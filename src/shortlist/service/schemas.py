@@ -193,9 +193,7 @@ class EventModel(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     user_id: Annotated[Id, Field(description="of any user, also one who was never seen")]
-    item_id: Annotated[
-        Id, Field(description="of any item; one the artifact does not know is kept for the next training")
-    ]
+    item_id: Annotated[Id, Field(description="of any item; one that is not known is kept for when it is")]
     event: Annotated[str, Field(min_length=1, max_length=64, description="view, like, dislike, hide, ...: any word")]
     timestamp: Annotated[
         int | float | str | None, Field(description="when: ISO 8601, seconds or milliseconds; default: now")
@@ -212,7 +210,7 @@ class EventsResponse(BaseModel):
     accepted: Annotated[int, Field(description="events that are kept, with those that were there already")]
     repeated: Annotated[int, Field(description="of these, how many were there already, or came twice")]
     event_ids: Annotated[list[str], Field(description="in the order of the events")]
-    unknown_items: Annotated[list[str], Field(description="items the artifact does not know; they change no list yet")]
+    unknown_items: Annotated[list[str], Field(description="items that are not known; they change no list yet")]
 
 
 class DeletedResponse(BaseModel):
