@@ -70,13 +70,13 @@ class LiveRecommender:
         self._pool = None if timeout is None else ThreadPoolExecutor(_AT_ONCE, "shortlist-model")
         self.meanings = Meanings(recommender.settings)
         self.fallback = fallback_for(recommender)
-        self.shaping = Shaping(recommender)
+        self._shaping = Shaping(recommender)
         self._store_rests_until = 0.0
 
     def over(self, recommender: Recommender, fallback: Recommender) -> LiveRecommender:
         """The same for another catalogue of the same artifact."""
         other = copy(self)
-        other.recommender, other.fallback, other.shaping = recommender, fallback, Shaping(recommender)
+        other.recommender, other.fallback = recommender, fallback
         return other
 
     def recommend(
@@ -105,10 +105,21 @@ class LiveRecommender:
                 if known.reached
                 else {"status": "unavailable", "fallback": "artifact"}
             ) | {"seconds": round(time.perf_counter() - began, 6)}
-        recommender = self.recommender if rerank is None else self.shaping.under(rerank)
+        recommender = self.recommender if rerank is None else self.reranked(rerank)
         answer = self._answer(recommender, asked, explain)
         user_id = None if query.user_id is None else self.recommender.dataset.users.typed(query.user_id)
         return replace(answer, user_id=user_id, stages={**stages, **answer.stages})
+
+    def reranked(self, steps: Sequence[RerankSettings]) -> Recommender:
+        """The recommender under other steps; what they look up of the items is kept.
+
+        Raises:
+            SettingsError: a step does not fit the data, or asks for too much.
+            ConditionError: a condition cannot be read.
+        """
+        if self._shaping.recommender is not self.recommender:
+            self._shaping = Shaping(self.recommender)
+        return self._shaping.under(steps)
 
     def with_events(self, query: Query, until: int | None = None) -> Query:
         """A query as ``recommend`` asks it: with what is known of its user now, or was known at a time (see ``known``)."""

@@ -31,18 +31,26 @@ class PopularityBands:
     def __init__(self, dataset: Dataset) -> None:
         self._items = dataset.items
         counts = np.bincount(dataset.interactions.positives().values, minlength=dataset.num_items)
-        self._band = np.append(bands_of(counts), NUM_BANDS)  # row -1 is an item that is not known
-        self.items: NDArray[np.int64] = np.bincount(self._band[:-1], minlength=len(BANDS))
+        band = bands_of(counts)
+        self._band = [*band.tolist(), NUM_BANDS]  # row -1 is an item that is not known
+        self.items: NDArray[np.int64] = np.bincount(band, minlength=len(BANDS))
         """[11] how many items a band has."""
-        held = np.bincount(self._band[:-1], weights=counts, minlength=len(BANDS)).astype(np.float64)
+        held = np.bincount(band, weights=counts, minlength=len(BANDS)).astype(np.float64)
         self.share: NDArray[np.float64] = held / max(1, int(counts.sum()))
         """[11] of the positives that a band has."""
 
-    def count(self, item_ids: Iterable[OutsideId]) -> NDArray[np.int64]:
-        """[11] how many of the items are of each band."""
-        rows = self._items.rows(item_ids)
-        rows[rows >= len(self._band) - 1] = -1  # came after the artifact
-        return np.bincount(self._band[rows], minlength=len(BANDS))
+    def of(self, item_ids: Iterable[OutsideId]) -> list[int]:
+        """The number of each item's band, from 0. Lists rather than arrays: a few microseconds of each answer are spent here.
+
+        Args:
+            item_ids: of the vocabulary's own type.
+        """
+        band = self._band
+        return [band[row] for row in self._items.rows_of_own(item_ids)]
+
+    def of_texts(self, item_ids: Iterable[OutsideId]) -> list[int]:
+        """Likewise, of ids of any type."""
+        return self.of(map(self._items.typed, item_ids))
 
 
 def bands_of(counts: NDArray[np.int64]) -> NDArray[np.int64]:

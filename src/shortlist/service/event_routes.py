@@ -124,5 +124,5 @@ def _count(serving: Serving, new: list[Event], repeated: int) -> None:
         serving.metrics.events.labels(meaning).inc()
     taken = [one.item_id for one, meaning in zip(new, meant, strict=True) if meaning in ("liked", "taken")]
     if taken:
-        serving.metrics.taken.add(now.bands.count(taken))
+        serving.metrics.taken.add(now.bands.of_texts(taken))
     serving.metrics.repeated_events.inc(repeated)

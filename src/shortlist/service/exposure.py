@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from threading import Lock
 
-import numpy as np
-from numpy.typing import NDArray
 from prometheus_client import Counter
 
 from shortlist.recommender.popularity_bands import BANDS
@@ -23,21 +22,22 @@ class BandCounter:
 
     def __init__(self, counter: Counter) -> None:
         self._children = [counter.labels(band) for band in BANDS]
-        self._waiting = np.zeros(len(BANDS), dtype=np.int64)
+        self._waiting = [0] * len(BANDS)
         self._handed, self._lock = time.monotonic(), Lock()
 
-    def add(self, counts: NDArray[np.int64]) -> None:
-        """Count [11] items by band."""
+    def add(self, bands: Iterable[int]) -> None:
+        """Count items, each by the number of its band."""
         with self._lock:
-            self._waiting += counts
+            for band in bands:
+                self._waiting[band] += 1
         if time.monotonic() - self._handed >= _HAND_OVER_SECONDS:
             self.hand_over()
 
     def hand_over(self) -> None:
         """What waits, to the counter."""
         with self._lock:
-            waiting, self._waiting = self._waiting, np.zeros(len(BANDS), dtype=np.int64)
+            waiting, self._waiting = self._waiting, [0] * len(BANDS)
             self._handed = time.monotonic()
-        for child, number in zip(self._children, waiting.tolist(), strict=True):
+        for child, number in zip(self._children, waiting, strict=True):
             if number:
                 child.inc(number)

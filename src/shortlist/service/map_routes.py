@@ -152,7 +152,7 @@ def router(serving: Serving) -> APIRouter:
         recommender = now.recommender
         shown = drawn(recommender).map
         query = now.live.with_events(request.query())
-        answering = recommender if request.rerank is None else now.live.shaping.under(request.rerank)
+        answering = recommender if request.rerank is None else now.live.reranked(request.rerank)
         found = answering.search([query])[0].item_idx
         landing = land_query(recommender, shown.plane, query)
         liked = recommender.asking.read([query]).batch.liked.row(0)[-_HISTORY:]

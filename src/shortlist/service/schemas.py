@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictFloat, StrictInt, StrictStr
@@ -11,6 +12,7 @@ from shortlist.recommender.attribution import PartKind
 from shortlist.recommender.shaping import MAX_STEPS, steps_from
 from shortlist.settings.reranking import AnyStep
 
+_QUERY_FIELDS = {one.name for one in fields(Query)}
 MAX_IDS = 10_000
 MAX_K = 1_000
 
@@ -64,8 +66,7 @@ class QueryRequest(BaseModel):
 
     def query(self) -> Query:
         """What is asked, however it is to be answered."""
-        fields = QueryRequest.model_fields.keys() - {"expose", "rerank"}
-        return Query(**{name: getattr(self, name) for name in fields})
+        return Query(**{name: getattr(self, name) for name in _QUERY_FIELDS & set(type(self).model_fields)})
 
 
 class ExperimentModel(BaseModel):

@@ -143,7 +143,7 @@ class Serving:
         live = now.live if arm is None else now.arms[arm][0]
         found = live.recommend(query, explain="full" if explain == "full" else explain == "reasons", rerank=rerank)
         self.metrics.answered(found, cold=live.is_cold(query, found))
-        self.metrics.shown.add(now.bands.count(item.item_id for item in found.items))
+        self.metrics.shown.add(now.bands.of(item.item_id for item in found.items))
         if running is None or arm is None:
             return found.to_dict()
         self.metrics.arms.labels(running.settings.name, arm).inc()
