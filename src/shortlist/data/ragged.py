@@ -88,6 +88,8 @@ class Ragged:
 
     def concat_rows(self, other: Ragged) -> Ragged:
         """Row ``i`` of both, one after the other."""
+        if not len(other.values):
+            return self
         rows = np.concatenate([self.row_of_value, other.row_of_value])
         order = np.argsort(rows, kind="stable")
         return Ragged.from_lengths(np.concatenate([self.values, other.values])[order], self.lengths + other.lengths)
@@ -141,6 +143,9 @@ def slices(values: NDArray[Any], starts: NDArray[Any], stops: NDArray[Any]) -> R
     >>> slices(np.array([5, 6, 7, 8]), np.array([1, 0]), np.array([3, 1])).values.tolist()
     [6, 7, 5]
     """
+    if len(starts) == 1:  # one query alone, while serving
+        own = values[int(starts[0]) : int(stops[0])]
+        return Ragged(own, np.array([0, len(own)], dtype=np.int64))
     lengths = np.asarray(stops, dtype=np.int64) - np.asarray(starts, dtype=np.int64)
     offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
     np.cumsum(lengths, out=offsets[1:])

@@ -146,6 +146,9 @@ def times(queries: Sequence[Query]) -> NDArray[np.float64]:
 
 def _without(rows: Ragged, *others: Ragged) -> Ragged:
     """Values of each row that do not stand in the same row of the others: the newest word on an item counts."""
+    others = tuple(one for one in others if len(one.values))
+    if not others or not len(rows.values):
+        return rows
     largest = max([int(one.values.max(initial=0)) for one in (rows, *others)]) + 1
     mine = rows.row_of_value * largest + rows.values
     taken = np.concatenate([one.row_of_value * largest + one.values for one in others])

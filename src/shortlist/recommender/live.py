@@ -21,6 +21,7 @@ from shortlist.recommender.fallback import fallback_for
 from shortlist.recommender.meanings import Meanings
 from shortlist.recommender.query import Answer, Explain, Query
 from shortlist.recommender.recommender import Recommender
+from shortlist.recommender.remembered import Remembered, is_timeless
 from shortlist.recommender.shaping import Shaping
 from shortlist.settings import RerankSettings
 
@@ -53,8 +54,8 @@ class Known:
 class LiveRecommender:
     """Answers like its recommender, for whom the history goes on in the event store.
 
-    What a user said last of an item counts, in the store or in the artifact. Nothing is remembered between two questions, so
-    that what one process acknowledged, the next question to any other knows.
+    What a user said last of an item counts, in the store or in the artifact. The store is read for each question, so that what
+    one process acknowledged, the next question to any other knows; an answer is given again only while it says the same.
 
     When the store does not answer, the artifact does alone; when the model fails or takes too long, what is popular lately
     answers under the same filters. The answer's ``stages`` say so.
@@ -72,6 +73,7 @@ class LiveRecommender:
         self.fallback = fallback_for(recommender)
         self._shaping = Shaping(recommender)
         self._store_rests_until = 0.0
+        self._memory = Remembered()
 
     def over(self, recommender: Recommender, fallback: Recommender) -> LiveRecommender:
         """The same for another catalogue of the same artifact."""
@@ -95,8 +97,12 @@ class LiveRecommender:
                 unknown.
         """
         began = time.perf_counter()
+        recommender = self.recommender if rerank is None else self.reranked(rerank)
         known = self.known(query.user_id)
-        asked = self._with_events(query, known)
+        lasts = rerank is None and known.reached and is_timeless(recommender)
+        found = self._memory.find(recommender, query, explain, known.events) if lasts else None
+        if found is not None:
+            return found
         stages: dict[str, dict[str, Any]] = {}
         if self.store is not None and query.user_id is not None:
             state = known.state
@@ -105,10 +111,12 @@ class LiveRecommender:
                 if known.reached
                 else {"status": "unavailable", "fallback": "artifact"}
             ) | {"seconds": round(time.perf_counter() - began, 6)}
-        recommender = self.recommender if rerank is None else self.reranked(rerank)
-        answer = self._answer(recommender, asked, explain)
-        user_id = None if query.user_id is None else self.recommender.dataset.users.typed(query.user_id)
-        return replace(answer, user_id=user_id, stages={**stages, **answer.stages})
+        answer = self._answer(recommender, self._with_events(query, known), explain)
+        user_id = None if query.user_id is None else recommender.dataset.users.typed(query.user_id)
+        answer = replace(answer, user_id=user_id, stages={**stages, **answer.stages})
+        if lasts and "fallback" not in answer.stages:
+            self._memory.keep(recommender, query, explain, known.events, answer)
+        return answer
 
     def reranked(self, steps: Sequence[RerankSettings]) -> Recommender:
         """The recommender under other steps; what they look up of the items is kept.

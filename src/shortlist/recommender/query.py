@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Literal
 
 from shortlist.data.vocabulary import OutsideId
@@ -121,3 +123,17 @@ class Answer:
             "items": [item.to_dict() for item in self.items],
             "stages": {name: dict(stage) for name, stage in self.stages.items()},
         }
+
+    @cached_property
+    def json(self) -> bytes:
+        """``to_dict`` in UTF-8, encoded once."""
+        return encoded(self.to_dict())
+
+
+def encoded(document: Any) -> bytes:
+    r"""JSON in UTF-8. Half a character, which JSON can name and UTF-8 cannot hold, stays the escape as which it came.
+
+    >>> encoded({"title": "Amélie", "id": "\ud800"})
+    b'{"title":"Am\xc3\xa9lie","id":"\\ud800"}'
+    """
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")

@@ -6,9 +6,11 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from copy import copy
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from shortlist.data.dataset import Dataset
@@ -228,10 +230,18 @@ class Recommender:
         """Title and further columns of items, without what is missing."""
         if not self.dataset.display.num_columns:
             return [{} for _ in item_idx]
-        vectors = [spec.name for spec in self.dataset.schema.side("item") if spec.kind == "vector"]
-        shown = self.dataset.display.drop_columns(vectors)  # numbers nobody reads
-        rows = shown.take(np.asarray(item_idx, dtype=np.int64)).to_pylist()
+        rows = self._shown.take(np.asarray(item_idx, dtype=np.int64)).to_pylist()
         return [{name: _tidy(value) for name, value in row.items() if value is not None} for row in rows]
+
+    @cached_property
+    def _shown(self) -> pa.RecordBatch | pa.Table:
+        """What is shown of each item."""
+        vectors = [spec.name for spec in self.dataset.schema.side("item") if spec.kind == "vector"]
+        return _whole(self.dataset.display.drop_columns(vectors))  # vectors are numbers nobody reads
+
+    @cached_property
+    def _titles(self) -> pa.Array | pa.ChunkedArray | None:
+        return self._shown.column("title") if "title" in self._shown.schema.names else None
 
     def history_rows(self, user_id: OutsideId) -> NDArray[np.int64]:
         """Rows of a known user in ``dataset.interactions``, oldest first."""
@@ -264,6 +274,12 @@ class Recommender:
                 Recommendation(ids[i], score, i + 1, one.reasons, shown[i], passed, one.attributions, one.moves)
             )
         return tuple(made)
+
+
+def _whole(table: pa.Table) -> pa.RecordBatch | pa.Table:
+    """In one piece where it can be: rows are then taken without looking for the piece they stand in."""
+    pieces = table.combine_chunks().to_batches()
+    return pieces[0] if len(pieces) == 1 else table
 
 
 def _tidy(value: Any) -> Any:

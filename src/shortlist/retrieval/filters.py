@@ -92,6 +92,8 @@ class Candidates:
 
     def take(self, rows: NDArray[Any]) -> Candidates:
         """Some of the queries."""
+        if len(rows) == len(self) and (np.asarray(rows) == np.arange(len(self))).all():
+            return self
         used, bitmap = np.unique(self.base[rows], return_inverse=True)
         number = np.where(used < 0, used, np.arange(len(used)) - int((used < 0).sum()))
         return Candidates(self.exceptions.take(rows), bitmaps=self.bitmaps[used[used >= 0]], bitmap=number[bitmap])

@@ -46,7 +46,7 @@ def top(scores: NDArray[np.float32], k: int) -> tuple[NDArray[np.int32], NDArray
         from shortlist.retrieval.compiled import top as compiled_top
 
         return compiled_top(scores, k)
-    order = _best_first(scores, k)
+    order = _best_of_one(scores, k) if len(scores) == 1 and k > 0 else _best_first(scores, k)
     best = np.take_along_axis(scores, order, 1)
     return np.where(best > -np.inf, order, -1).astype(np.int32), best
 
@@ -124,6 +124,15 @@ def lot(query: NDArray[np.int64], item: NDArray[np.int64]) -> NDArray[np.uint64]
 
 def _is_worth_compiling(scores: NDArray[np.float32]) -> bool:
     return has_numba() and scores.size >= _COMPILED_CELLS
+
+
+def _best_of_one(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    """``_best_first`` of a single row: the k-th best score first, then only what comes up to it is put in order."""
+    row = scores[0]
+    kth = np.partition(row, len(row) - k)[len(row) - k]
+    columns = np.flatnonzero(row >= kth)
+    best: NDArray[np.int64] = columns[np.argsort(-row[columns], kind="stable")[:k]]
+    return best[None]
 
 
 def _best_first(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 from fastapi import Query as QueryParameter
 from fastapi.responses import Response
 
+from shortlist.recommender.query import encoded
 from shortlist.service import schemas
 
 PROBLEM: dict[str, Any] = {
@@ -23,12 +23,3 @@ K = Annotated[int, QueryParameter(ge=1, le=schemas.MAX_K)]
 def reply(document: Any, status: int = 200) -> Response:
     """A document as JSON."""
     return Response(encoded(document), status, media_type="application/json")
-
-
-def encoded(document: Any) -> bytes:
-    r"""JSON in UTF-8. Half a character, which JSON can name and UTF-8 cannot hold, stays the escape as which it came.
-
-    >>> encoded({"title": "Amélie", "id": "\ud800"})
-    b'{"title":"Am\xc3\xa9lie","id":"\\ud800"}'
-    """
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")

@@ -42,6 +42,9 @@ class Metrics:
             ["answer"],
             registry=registry,
         )
+        self.remembered = Counter(
+            "shortlist_remembered_answers", "Given as before, for nothing had changed", registry=registry
+        )
         self.events = Counter("shortlist_events", "Events acknowledged, by meaning", ["meaning"], registry=registry)
         self.item_changes = Counter(
             "shortlist_item_changes", "Items put and deleted over HTTP", ["change"], registry=registry
@@ -88,6 +91,9 @@ class Metrics:
     def answered(self, answer: Answer, *, cold: bool) -> None:
         """After each list."""
         self.queries.labels("cold" if cold else "warm").inc()
+        if "remembered" in answer.stages:
+            self.remembered.inc()
+            return
         for name, stage in answer.stages.items():
             if "seconds" in stage:
                 self.stage_seconds.labels(name).observe(stage["seconds"])

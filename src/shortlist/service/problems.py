@@ -10,7 +10,8 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from shortlist.errors import ShortlistError
-from shortlist.service.answers import PROBLEM, encoded
+from shortlist.recommender.query import encoded
+from shortlist.service.answers import PROBLEM
 
 
 def problem(status: int, title: str, detail: str) -> Response:

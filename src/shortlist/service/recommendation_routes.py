@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from shortlist.recommender import Query
 from shortlist.service import schemas
-from shortlist.service.answers import ERRORS, K, reply
+from shortlist.service.answers import ERRORS, K
 from shortlist.service.serving import Serving
 
 Where = Annotated[
@@ -44,15 +44,19 @@ def router(serving: Serving) -> APIRouter:
         """Recommend to a user: one of the artifact, or of whom there are events."""
         allowed = None if allow is None else _ids(allow)
         query = Query(user_id=user_id, k=k, exclude=_ids(exclude), where=where, allow=allowed, seen=seen)
-        return reply(serving.answer(query, explain=explain, exposed=expose))
+        return _sent(serving.answer(query, explain=explain, exposed=expose))
 
     @routes.post("/v1/recommendations", response_model=schemas.RecommendationResponse, responses=ERRORS)
     def recommend(request: schemas.RecommendationRequest) -> Response:
         """Recommend to a known user, or to anyone by a history; re-ranked as the artifact says, or by the steps given."""
         found = serving.answer(request.query(), explain=request.explain, exposed=request.expose, rerank=request.rerank)
-        return reply(found)
+        return _sent(found)
 
     return routes
+
+
+def _sent(answer: bytes) -> Response:
+    return Response(answer, media_type="application/json")
 
 
 def _ids(text: str) -> list[str | int]:

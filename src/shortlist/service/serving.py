@@ -20,6 +20,7 @@ from shortlist.recommender.extended import ExtendedRecommender
 from shortlist.recommender.live import LiveRecommender
 from shortlist.recommender.live_items import LiveItems
 from shortlist.recommender.popularity_bands import PopularityBands
+from shortlist.recommender.query import encoded
 from shortlist.service.catalogue import Catalogue
 from shortlist.service.item_changes import ItemChanges
 from shortlist.service.metrics import Metrics
@@ -129,8 +130,8 @@ class Serving:
         explain: Literal["none", "reasons", "full"] = "reasons",
         exposed: bool = True,
         rerank: Sequence[RerankSettings] | None = None,
-    ) -> dict[str, Any]:
-        """Answer one query, by the arm of who asks where an experiment runs.
+    ) -> bytes:
+        """The answer to one query as JSON, by the arm of who asks where an experiment runs.
 
         Args:
             query: what is asked.
@@ -145,9 +146,9 @@ class Serving:
         self.metrics.answered(found, cold=live.is_cold(query, found))
         self.metrics.shown.add(now.bands.of(item.item_id for item in found.items))
         if running is None or arm is None:
-            return found.to_dict()
+            return found.json
         self.metrics.arms.labels(running.settings.name, arm).inc()
-        return {**found.to_dict(), "experiment": running.answered(arm, query, found, exposed=exposed)}
+        return encoded({**found.to_dict(), "experiment": running.answered(arm, query, found, exposed=exposed)})
 
     def reload(self) -> dict[str, int]:
         """Load the artifact anew and answer from it; where that fails, the old one goes on.

@@ -1,0 +1,221 @@
+"""How many requests a second the service answers, and how soon, beside its own empty endpoint; wrk asks.
+
+    python -m benchmarks.http_load [--artifact artifacts/demo | --million] [--workers 1 2] [--seconds 10] [--rounds 3]
+
+``shortlist serve`` runs with an event store in SQLite; wrk (Debian: apt-get install wrk) is written in C and asks from the same
+machine, so that both share its cores. Each endpoint is asked by one connection, then by 16 without a pause, which is the
+rate at saturation, and then by 64 that pause between an answer and the next request, so that they come to half of that
+rate (the rate they came to stands beside). ``of empty`` is the rate at saturation over that of ``/healthz`` in the same
+round; the round of the median rate is shown. Latencies are wrk's, corrected for requests that had to wait for a slow one.
+
+- recommendations: ``GET /v1/recommendations/ID?k=10`` for all users in random order, with reasons and titles
+- filtered: the same under a condition that keeps between a tenth and a half of the items, and 20 items excluded
+- history: ``POST /v1/recommendations`` with 10 liked items, each request another ten
+- event: ``POST /v1/events``, durable before it is answered
+
+``--million`` makes (a minute or two) an mf of 64 dimensions with a million items as in ``benchmarks.precompute``, a year and a
+category to filter by, and a NeuMF ranker for 200 candidates (of random weights: it costs what a trained one does).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+import pyarrow as pa
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks._shared import machine
+from benchmarks.event_durability import Server
+from benchmarks.precompute import DIM, dataset_of, resampled
+from shortlist.models.mf import MatrixFactorization
+from shortlist.models.ncf import NCF
+from shortlist.recommender import Recommender, artifact
+from shortlist.recommender.served_ranker import load_ranker, save_ncf
+from shortlist.recommender.served_retriever import load_retriever, save_retriever
+from shortlist.settings import Settings
+
+LUA = Path(__file__).with_suffix(".lua")
+ONE, MANY, PEOPLE = 1, 16, 64  # connections
+NUM_REQUESTS = 5_000  # different ones of each kind
+CATEGORIES = 10
+
+
+@dataclass(frozen=True)
+class Found:
+    """What wrk saw: milliseconds, and requests a second."""
+
+    p50: float
+    p95: float
+    p99: float
+    max: float
+    rate: float
+    failed: int
+
+
+def ask(address: str, file: Path, connections: int, seconds: float, pause: float = 0.0) -> Found:
+    """One run of wrk.
+
+    Args:
+        address: of the server.
+        file: what is asked, see ``http_load.lua``.
+        connections: that ask at once.
+        seconds: how long.
+        pause: milliseconds in the mean between an answer and the next request of a connection.
+    """
+    command = ["wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds:g}s"]
+    command += ["--timeout", "20s", "--script", str(LUA), address, "--", str(file), str(pause)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
+    told = json.loads(said)
+    figures = {name: told[name] for name in ("p50", "p95", "p99", "max", "failed")}
+    return Found(**figures, rate=told["requests"] / told["seconds"])
+
+
+def requests_of(recommender: Recommender, rng: np.random.Generator) -> dict[str, list[str]]:
+    """What is asked, by its name."""
+    dataset = recommender.dataset
+    users = dataset.users.ids_of(rng.permutation(dataset.num_users)[:NUM_REQUESTS])
+    popular = np.argsort(-np.bincount(dataset.interactions.item_idx, minlength=dataset.num_items))[:2_000]
+    conditions = conditions_of(recommender)
+    filtered = []
+    for number, user in enumerate(users):
+        excluded = ",".join(map(str, dataset.items.ids_of(rng.choice(popular, 20))))
+        where = quote(conditions[number % len(conditions)], safe="")
+        filtered.append(f"GET\t/v1/recommendations/{user}?k=10&exclude={excluded}&where={where}\t")
+    liked = [dataset.items.ids_of(rng.choice(popular, 10, replace=False)) for _ in range(NUM_REQUESTS)]
+    events = [
+        {"user_id": user, "item_id": dataset.items.id(int(rng.choice(popular))), "event": "view"} for user in users
+    ]
+    return {
+        "empty": ["GET\t/healthz\t"],
+        "recommendations": [f"GET\t/v1/recommendations/{quote(str(one), safe='')}?k=10\t" for one in users],
+        "filtered": filtered,
+        "history": [f"POST\t/v1/recommendations\t{json.dumps({'history': one, 'k': 10})}" for one in liked],
+        "event": [f"POST\t/v1/events\t{json.dumps(one)}" for one in events],
+    }
+
+
+def conditions_of(recommender: Recommender) -> list[str]:
+    """Conditions on the columns at hand."""
+    if "category" in recommender.dataset.display.column_names:
+        names = [f"c{number}" for number in range(CATEGORIES)]
+        return [*(f'category = "{name}"' for name in names), "year >= 1990", 'category in ("c1", "c2", "c3")']
+    return ['genres has "Drama"', "year >= 1995", 'genres has "Comedy" and year < 2000', 'not genres has "Drama"']
+
+
+@contextmanager
+def serving(folder: Path, workers: int) -> Iterator[str]:
+    """The address of a server with an empty event store."""
+    with tempfile.TemporaryDirectory() as store:
+        server = Server(folder, f"sqlite:///{store}/events.db", workers)
+        try:
+            yield server.address
+        finally:
+            server.close()
+
+
+def measured(address: str, file: Path, seconds: float) -> tuple[Found, Found, Found]:
+    """Alone, at saturation, and at half of it."""
+    alone, most = (ask(address, file, number, seconds) for number in (ONE, MANY))
+    pause = PEOPLE / (most.rate / 2) * 1000
+    half = ask(address, file, PEOPLE, seconds, max(1.0, pause - most.p50 / MANY))
+    return alone, most, half
+
+
+def compare(folder: Path, workers: int, seconds: float, rounds: int, names: list[str] | None) -> Table:
+    """One table: all endpoints of a server with so many workers."""
+    asked = requests_of(artifact.load(folder), np.random.default_rng(0))
+    found: dict[str, list[tuple[float, tuple[Found, Found, Found]]]] = {}
+    with tempfile.TemporaryDirectory() as temporary, serving(folder, workers) as address:
+        files = {name: Path(temporary) / name for name in asked if names is None or name in (*names, "empty")}
+        for name, file in files.items():
+            file.write_text("\n".join(asked[name]) + "\n")
+            ask(address, file, MANY, 2)  # warm
+        for _ in range(rounds):
+            empty = 0.0
+            for name, file in files.items():
+                three = measured(address, file, seconds)
+                empty = three[1].rate if name == "empty" else empty
+                found.setdefault(name, []).append((three[1].rate / empty, three))
+    table = Table(title=f"{folder.name}, {workers} workers; {machine()}; median of {rounds} × {seconds:g} s")
+    heads = ("alone: p50 ms", "p99", "saturated: per s", "of empty", "p50", "p95", "p99")
+    for head in ("", *heads, "half: per s", "p50", "p95", "p99", "failed"):
+        table.add_column(head, justify="right" if head else "left")
+    for name, rows in found.items():
+        share, (alone, most, half) = sorted(rows, key=lambda one: one[1][1].rate)[len(rows) // 2]
+        failed = sum(one.failed for _, three in rows for one in three)
+        one = [f"{alone.p50:.2f}", f"{alone.p99:.2f}", f"{most.rate:,.0f}", f"{share:.0%}"]
+        for each in (most, half):
+            one += [f"{each.rate:,.0f}"] if each is half else []
+            one += [f"{value:.1f}" for value in (each.p50, each.p95, each.p99)]
+        table.add_row(name, *one, str(failed))
+    return table
+
+
+def million(place: Path, items: int = 1_000_000, users: int = 20_000) -> Path:
+    """An artifact of a million items."""
+    rng = np.random.default_rng(0)
+    vectors, settings, histories = resampled(users, items, rng)
+    columns = {
+        "title": [f"Item {number}" for number in range(items)],
+        "year": rng.integers(1970, 2010, items),
+        "category": np.array([f"c{number}" for number in range(CATEGORIES)])[rng.integers(0, CATEGORIES, items)],
+    }
+    dataset = replace(dataset_of(histories, items), display=pa.table(columns))
+    served, ranking = place / "served", place / "ranking"
+    served.mkdir()
+    retriever = MatrixFactorization(vectors, settings)
+    save_retriever(retriever, served, retriever.config())
+    save_ncf(neumf(users, items, rng), ranking, {})
+    given = {"retriever": {"model": "mf", "embedding_dim": DIM}, "ranker": {"model": "neumf", "candidates": 200}}
+    whole = Settings.from_dict(given)
+    ranker, candidates = load_ranker(ranking, dataset), 200
+    found = Recommender(dataset, load_retriever(served, dataset.schema), whole, ranker=ranker, candidates=candidates)
+    artifact.save(found, place / "million")
+    shutil.rmtree(served)
+    shutil.rmtree(ranking)
+    return place / "million"
+
+
+def neumf(users: int, items: int, rng: np.random.Generator) -> NCF:
+    """GMF of 16 dimensions beside a tower 64 → 32 → 16."""
+    draw: Callable[..., np.ndarray] = lambda *shape: rng.normal(0, 0.1, shape).astype(np.float32)  # noqa: E731
+    tables = {"users.gmf": draw(users, 16), "items.gmf": draw(items, 16)}
+    tables |= {"users.mlp": draw(users, 64), "items.mlp": draw(items, 64)}
+    tower = {"tower.2.weight": draw(32, 64), "tower.2.bias": draw(32), "tower.3.weight": draw(16, 32)}
+    return NCF("neumf", tables | tower | {"tower.3.bias": draw(16), "head.weight": draw(16), "head.bias": draw(1)})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--artifact", type=Path, default=Path("artifacts/demo"))
+    parser.add_argument("--million", action="store_true")
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", nargs="+", help="of recommendations, filtered, history, event")
+    args = parser.parse_args()
+    if shutil.which("wrk") is None:
+        raise SystemExit("wrk is missing (Debian: apt-get install wrk).")
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ.setdefault(name, "1")  # the workers are the threads
+    console = Console(width=150)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = million(Path(temporary)) if args.million else args.artifact
+        for workers in args.workers:
+            console.print(compare(folder, workers, args.seconds, args.rounds, args.only))
+
+
+if __name__ == "__main__":
+    main()
