@@ -8,8 +8,10 @@ rate at saturation, and then by 64 that pause between an answer and the next req
 rate (the rate they came to stands beside). ``of empty`` is the rate at saturation over that of ``/healthz`` in the same
 round; the round of the median rate is shown. Latencies are wrk's, corrected for requests that had to wait for a slow one.
 
-- recommendations: ``GET /v1/recommendations/ID?k=10`` for all users in random order, with reasons and titles
-- filtered: the same under a condition that keeps between a tenth and a half of the items, and 20 items excluded
+- again: ``GET /v1/recommendations/ID?k=10`` for all users in random order, with reasons and titles; after the first time an
+  answer is given again, since nothing has changed
+- first time: the same with one excluded item, another each time, so that every answer is made anew
+- filtered: likewise under a condition that keeps between a tenth and a half of the items, and 20 items excluded
 - history: ``POST /v1/recommendations`` with 10 liked items, each request another ten
 - event: ``POST /v1/events``, durable before it is answered
 
@@ -33,6 +35,7 @@ from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
@@ -86,24 +89,21 @@ def requests_of(recommender: Recommender, rng: np.random.Generator) -> dict[str,
     """What is asked, by its name."""
     dataset = recommender.dataset
     users = dataset.users.ids_of(rng.permutation(dataset.num_users)[:NUM_REQUESTS])
+    paths = [f"/v1/recommendations/{quote(str(one), safe='')}?k=10" for one in users]
     popular = np.argsort(-np.bincount(dataset.interactions.item_idx, minlength=dataset.num_items))[:2_000]
-    conditions = conditions_of(recommender)
-    filtered = []
-    for number, user in enumerate(users):
-        excluded = ",".join(map(str, dataset.items.ids_of(rng.choice(popular, 20))))
-        where = quote(conditions[number % len(conditions)], safe="")
-        filtered.append(f"GET\t/v1/recommendations/{user}?k=10&exclude={excluded}&where={where}\t")
-    liked = [dataset.items.ids_of(rng.choice(popular, 10, replace=False)) for _ in range(NUM_REQUESTS)]
-    events = [
-        {"user_id": user, "item_id": dataset.items.id(int(rng.choice(popular))), "event": "view"} for user in users
-    ]
-    return {
-        "empty": ["GET\t/healthz\t"],
-        "recommendations": [f"GET\t/v1/recommendations/{quote(str(one), safe='')}?k=10\t" for one in users],
-        "filtered": filtered,
-        "history": [f"POST\t/v1/recommendations\t{json.dumps({'history': one, 'k': 10})}" for one in liked],
-        "event": [f"POST\t/v1/events\t{json.dumps(one)}" for one in events],
-    }
+    items = dataset.items.ids_of(popular)
+    conditions = [quote(one, safe="") for one in conditions_of(recommender)]
+    asked: dict[str, list[str]] = {"empty": ["GET\t/healthz\t"], "again": [f"GET\t{path}\t" for path in paths]}
+    asked |= {name: [] for name in ("first time", "filtered", "history", "event")}
+    for number in range(NUM_REQUESTS):
+        path, some = paths[number % len(paths)], rng.choice(items, 20, replace=False).tolist()
+        asked["first time"].append(f"GET\t{path}&exclude={some[0]}\t")
+        where, excluded = conditions[number % len(conditions)], ",".join(map(str, some))
+        asked["filtered"].append(f"GET\t{path}&exclude={excluded}&where={where}\t")
+        asked["history"].append(f"POST\t/v1/recommendations\t{json.dumps({'history': some[:10], 'k': 10})}")
+        event = {"user_id": users[number % len(users)], "item_id": some[0], "event": "view"}
+        asked["event"].append(f"POST\t/v1/events\t{json.dumps(event)}")
+    return asked
 
 
 def conditions_of(recommender: Recommender) -> list[str]:
@@ -138,7 +138,9 @@ def compare(folder: Path, workers: int, seconds: float, rounds: int, names: list
     asked = requests_of(artifact.load(folder), np.random.default_rng(0))
     found: dict[str, list[tuple[float, tuple[Found, Found, Found]]]] = {}
     with tempfile.TemporaryDirectory() as temporary, serving(folder, workers) as address:
-        files = {name: Path(temporary) / name for name in asked if names is None or name in (*names, "empty")}
+        files = {
+            name: Path(temporary) / name for name in asked if names is None or name.split()[0] in (*names, "empty")
+        }
         for name, file in files.items():
             file.write_text("\n".join(asked[name]) + "\n")
             ask(address, file, MANY, 2)  # warm
@@ -190,7 +192,7 @@ def million(place: Path, items: int = 1_000_000, users: int = 20_000) -> Path:
 
 def neumf(users: int, items: int, rng: np.random.Generator) -> NCF:
     """GMF of 16 dimensions beside a tower 64 → 32 → 16."""
-    draw: Callable[..., np.ndarray] = lambda *shape: rng.normal(0, 0.1, shape).astype(np.float32)  # noqa: E731
+    draw: Callable[..., NDArray[np.float32]] = lambda *shape: rng.normal(0, 0.1, shape).astype(np.float32)  # noqa: E731
     tables = {"users.gmf": draw(users, 16), "items.gmf": draw(items, 16)}
     tables |= {"users.mlp": draw(users, 64), "items.mlp": draw(items, 64)}
     tower = {"tower.2.weight": draw(32, 64), "tower.2.bias": draw(32), "tower.3.weight": draw(16, 32)}
@@ -204,7 +206,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", nargs="+", help="of recommendations, filtered, history, event")
+    parser.add_argument("--only", nargs="+", help="of again, first, filtered, history, event")
     args = parser.parse_args()
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is missing (Debian: apt-get install wrk).")

@@ -6,7 +6,6 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from copy import copy
 from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
 import numpy as np

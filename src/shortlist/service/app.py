@@ -27,6 +27,7 @@ from shortlist.service import (
     problems,
     recommendation_routes,
     shape_routes,
+    tracing,
 )
 from shortlist.service.guard import Guard, describe, describe_limits
 from shortlist.service.keys import Keyring
@@ -72,12 +73,23 @@ def create_app(
         serving.close()
 
     app = FastAPI(
-        title="Shortlist", version=version("shortlist"), description="Recommendations over HTTP.", lifespan=lifespan
+        title="Shortlist",
+        version=version("shortlist"),
+        description="Recommendations over HTTP.",
+        lifespan=lifespan,
+        telemetry={
+            "tracing": False,
+            "metrics": False,
+            "logs": False,
+        },  # its spans bear paths, and with them ids of people
     )
     if keys is not None or rate is not None:
         limits = None if rate is None else Limits(rate)
         app.add_middleware(Guard, metrics=serving.metrics, keys=keys, limits=limits)
     app.add_middleware(Edge, metrics=serving.metrics, access_log=access_log)
+    tracer = tracing.found()
+    if tracer is not None:
+        app.add_middleware(tracing.Traced, tracer=tracer)
     problems.install(app)
     for routes in (
         recommendation_routes,

@@ -16,7 +16,7 @@ from shortlist.service.problems import problem
 
 MAX_BODY = 4 * 1024 * 1024
 POLICY = b"default-src 'self'; frame-ancestors 'none'; base-uri 'self'; form-action 'self'"
-_METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}  # any other word comes from outside
+METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}  # any other word comes from outside
 _READING = {"GET", "HEAD", "OPTIONS"}
 LOG = logging.getLogger("shortlist.access")
 
@@ -66,7 +66,7 @@ class Edge:
 
     def _account(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
         route = getattr(scope.get("route"), "path_format", None) or "other"
-        method = scope["method"] if scope["method"] in _METHODS else "other"
+        method = scope["method"] if scope["method"] in METHODS else "other"
         self.metrics.requests.labels(method, route, str(status)).inc()
         self.metrics.request_seconds.labels(route).observe(seconds)
         if self.access_log:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 from shortlist.errors import BusyError, QueryError, ShortlistError, StoreError
 from shortlist.events import EventStore
@@ -21,6 +21,7 @@ from shortlist.recommender.live import LiveRecommender
 from shortlist.recommender.live_items import LiveItems
 from shortlist.recommender.popularity_bands import PopularityBands
 from shortlist.recommender.query import encoded
+from shortlist.service import tracing
 from shortlist.service.catalogue import Catalogue
 from shortlist.service.item_changes import ItemChanges
 from shortlist.service.metrics import Metrics
@@ -97,7 +98,7 @@ class Serving:
         timeout: float | None = None,
         experiment: ExperimentSettings | None = None,
     ) -> None:
-        self.timeout, self.started = timeout, time.time()
+        self.timeout, self.started, self._tracer = timeout, time.time(), tracing.found()
         self.events, self.load, self.metrics, self.peers = events, load, Metrics(), peers
         if events is not None:
             events.on_commit(self.metrics.committed)
@@ -144,6 +145,7 @@ class Serving:
         live = now.live if arm is None else now.arms[arm][0]
         found = live.recommend(query, explain="full" if explain == "full" else explain == "reasons", rerank=rerank)
         self.metrics.answered(found, cold=live.is_cold(query, found))
+        tracing.trace_stages(self._tracer, found)
         self.metrics.shown.add(now.bands.of(item.item_id for item in found.items))
         if running is None or arm is None:
             return found.json
