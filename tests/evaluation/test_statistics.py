@@ -3,7 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shortlist.evaluation.statistics import NUM_RESAMPLES, _poisson_table, compare, figures, resampled_means
+from shortlist.evaluation.statistics import (
+    NUM_RESAMPLES,
+    _poisson_table,
+    compare,
+    compare_groups,
+    figures,
+    resampled_means,
+)
 
 
 def test_the_table_is_poisson() -> None:
@@ -62,3 +69,21 @@ def test_queries_without_a_value_do_not_count() -> None:
     found = compare(np.array([1.0, np.nan, 3.0]), np.array([0.0, 1.0, np.nan]))
     assert (found.difference, found.num_queries) == (1.0, 1)
     assert compare(np.array([np.nan]), np.array([1.0])).num_queries == 0
+
+
+def test_groups_of_different_people_are_compared_by_all_their_answers() -> None:
+    """Rates of people who differ, and answer as often as they like: the interval of the difference holds the truth."""
+    rng, held, found = np.random.default_rng(8), 0, []
+    for seed in range(60):
+        groups = []
+        for rate in (0.3, 0.25):
+            answers = rng.integers(1, 20, 300).astype(float)
+            own = np.clip(rate + rng.normal(0, 0.1, 300), 0, 1)
+            groups.append((rng.binomial(answers.astype(int), own) / answers, answers))
+        (first, n), (second, m) = groups
+        one = compare_groups(first, second, n, m, seed)
+        found.append(one)
+        held += one.low < 0.05 < one.high
+    assert held >= 51
+    error = np.std([one.difference for one in found], ddof=1)
+    assert np.mean([one.minimum_detectable for one in found]) == pytest.approx(2.8 * error, rel=0.25)

@@ -156,3 +156,18 @@ def test_artifacts_that_draw_before_the_end_cannot_be_an_arm(small: Recommender,
     everybody = ExperimentSettings.from_dict({"name": "all", "arms": {"now": {"share": 1.0}}})
     with EventStore(f"{tmp_path}/events.db") as store, pytest.raises(SettingsError, match=r"arms\.now.*last step"):
         create_app(small.reranked(steps), store, experiment=everybody)
+
+
+def test_an_experiment_needs_a_store_and_a_file(small_folder: Path, tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from shortlist.cli.app import app
+    from tests.service.test_events_http import free_port
+
+    command = ["serve", str(small_folder), "--port", str(free_port()), "--experiment", str(tmp_path / "no.toml")]
+    without = CliRunner().invoke(app, [*command, "--events", "none"])
+    assert without.exit_code == 2
+    assert "--events" in without.output
+    missing = CliRunner().invoke(app, [*command, "--events", f"{tmp_path}/events.db"])
+    assert isinstance(missing.exception, SettingsError)
+    assert "Cannot read the experiment" in str(missing.exception)

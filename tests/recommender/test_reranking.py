@@ -305,3 +305,17 @@ def test_the_largest_number_of_candidates_counts(films: Dataset, served: ServedR
     assert candidates({"step": "popularity"}) == 15
     assert candidates({"step": "popularity", "candidates": 30}, {"step": "diversity", "candidates": 20}) == 30
     assert candidates({"step": "popularity", "candidates": 3}) == 15
+
+
+def test_only_a_draw_at_the_end_is_known(small: Recommender) -> None:
+    """What comes after a draw changes the page, and nobody knows how likely it was."""
+    step = {"step": "exploration", "temperature": 0.3}
+    for steps, is_known in (
+        ([step], True),
+        ([{"step": "popularity"}, step], True),
+        ([step, {"step": "popularity"}], False),
+        ([{**step, "strength": 0.0}], False),
+        ([], False),
+    ):
+        draw = small.reranked(Settings.from_dict({"rerank": steps}).rerank).recommend(Query(user_id=1, k=4)).draw
+        assert (draw is not None) == is_known, steps

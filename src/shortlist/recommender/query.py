@@ -108,12 +108,14 @@ class Answer:
         user_id: who asked, or None.
         items: best first.
         stages: stage → what it did and how long it took.
+        experiment: name, arm and the exposure's id, where an arm of an experiment answered.
         draw: how the list was drawn, where the last step draws it; it is no part of what goes out.
     """
 
     user_id: OutsideId | None
     items: tuple[Recommendation, ...]
     stages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    experiment: Mapping[str, str] | None = None
     draw: Draw | None = field(default=None, compare=False, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
@@ -122,6 +124,7 @@ class Answer:
             "user_id": self.user_id,
             "items": [item.to_dict() for item in self.items],
             "stages": {name: dict(stage) for name, stage in self.stages.items()},
+            **({} if self.experiment is None else {"experiment": dict(self.experiment)}),
         }
 
     @cached_property

@@ -155,7 +155,7 @@ class Recommender:
                 stages["explain"] = {"seconds": round(time.perf_counter() - began, 6), **self._dropped(passage, row)}
             user_id = None if query.user_id is None else self.dataset.users.id(int(asked.users[row]))
             items = self._recommendations(kept, told, passage.places(row))
-            answers.append(Answer(user_id, items, stages, passage.draw(row)))
+            answers.append(Answer(user_id, items, stages, draw=passage.draw(row)))
         return answers
 
     def search(self, queries: Sequence[Query]) -> list[ScoredItems]:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from shortlist.reranking.base import Values
 
 _STEP = 0.4  # of the integral's grid, in log time: relative error below 1e-7
-_FIRST, _LAST = -20.0, 4.0  # of the grid: when hardly anybody has arrived, and when the last shown one surely has
-_NEGLIGIBLE = -37.0  # log of the smallest weight that counts, 1e-16 of the others'
+_FIRST, _LAST = -9.0, 4.0  # of the grid: when hardly anybody has arrived, and when all that are asked for have
+_NEGLIGIBLE = 37.0  # log: candidates so far below the last that is asked for come before it with 1e-16
 
 
 def given_above(logits: Values, order: NDArray[np.int64]) -> Values:
@@ -58,20 +58,35 @@ def at_places(logits: Values, order: NDArray[np.int64], places: NDArray[np.int64
     if not len(order):
         return np.empty(0)
     scaled = logits - logits.max()
-    own, total = scaled[order], np.log(np.exp(scaled).sum())
-    time = np.exp(np.arange(_FIRST - total, _LAST - own.min(), _STEP))  # [G]
-    ahead = np.arange(len(order)) if places is None else places
-    row = dict(zip(order.tolist(), range(len(order)), strict=True))
-    ways = np.zeros((len(order), int(ahead.max()) + 1, len(time)))  # [shown item, others before it, G]
-    ways[:, 0] = 1.0
-    moved = np.empty_like(ways)
-    for item in np.flatnonzero(scaled > _NEGLIGIBLE).tolist():
-        np.multiply(ways, -np.expm1(-np.exp(scaled[item]) * time), out=moved)
-        if item in row:
-            moved[row[item]] = 0.0  # it is none of the others
-        ways -= moved
-        ways[:, 1:] += moved[:, :-1]
+    own, ahead = scaled[order], np.arange(len(order)) if places is None else places
+    grid = np.arange(_FIRST - np.log(np.exp(scaled).sum()), _LAST - own.min(), _STEP)
+    time, depth = np.exp(grid), int(ahead.max()) + 1  # [G], and so many numbers of others matter
+    others = np.delete(scaled, order)
+    ways = np.zeros((depth, len(time)))  # P(so many of those not asked for have arrived)
+    ways[0] = 1.0
+    for chance in _arrived(others[others > own.min() - _NEGLIGIBLE], time):
+        _step(ways, chance)
+    ways = np.repeat(ways[None], len(order), axis=0)  # [k, depth, G] and of those asked for, but for oneself
+    for row, chance in enumerate(_arrived(own, time)):
+        _step(ways, chance, row)
+    rows = np.arange(len(order))
     rate = np.exp(own)[:, None] * time
-    before = ways[np.arange(len(order)), ahead]
-    found: Values = (before * np.exp(-rate) * rate).sum(axis=1) * _STEP
+    each = ways[rows, ahead] * np.exp(-rate) * rate
+    before = each[:, 0] / np.expm1((ahead + 1) * _STEP)  # the grid's sum to −∞, where it falls as t^(place + 1)
+    found: Values = (each.sum(axis=1) + before) * _STEP
     return np.minimum(found, 1.0)
+
+
+def _arrived(logits: Values, time: Values) -> Values:
+    """[n, G] probability that each has arrived."""
+    result: Values = -np.expm1(-np.exp(logits)[:, None] * time)
+    return result
+
+
+def _step(ways: Values, chance: Values, but: int | None = None) -> None:
+    """One more who has arrived with such a chance; row ``but`` does not count them."""
+    moved = ways * chance
+    if but is not None:
+        moved[but] = 0.0
+    ways -= moved
+    ways[..., 1:, :] += moved[..., :-1, :]

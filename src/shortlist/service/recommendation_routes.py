@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from fastapi import Query as QueryParameter
 from fastapi.responses import Response
 
-from shortlist.recommender import Query
+from shortlist.recommender import Answer, Query
 from shortlist.service import schemas
 from shortlist.service.answers import ERRORS, K
 from shortlist.service.serving import Serving
@@ -29,6 +29,9 @@ Exposed = Annotated[
 def router(serving: Serving) -> APIRouter:
     """The routes."""
     routes = APIRouter()
+
+    def answer(query: Query, exposed: bool) -> Response:
+        return reply(serving.answer(query, exposed=exposed).to_dict())
 
     @routes.get("/v1/recommendations/{user_id:path}", response_model=schemas.RecommendationResponse, responses=ERRORS)
     def recommend_to_user(
@@ -55,8 +58,8 @@ def router(serving: Serving) -> APIRouter:
     return routes
 
 
-def _sent(answer: bytes) -> Response:
-    return Response(answer, media_type="application/json")
+def _sent(answer: Answer) -> Response:
+    return Response(answer.json, media_type="application/json")
 
 
 def _ids(text: str) -> list[str | int]:

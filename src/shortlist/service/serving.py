@@ -15,12 +15,11 @@ from shortlist.events import EventStore
 from shortlist.events.items import ItemChange
 from shortlist.experiments.serving import RunningExperiment, recommenders
 from shortlist.experiments.settings import ExperimentSettings
-from shortlist.recommender import Query, Recommender
+from shortlist.recommender import Answer, Query, Recommender
 from shortlist.recommender.extended import ExtendedRecommender
 from shortlist.recommender.live import LiveRecommender
 from shortlist.recommender.live_items import LiveItems
 from shortlist.recommender.popularity_bands import PopularityBands
-from shortlist.recommender.query import encoded
 from shortlist.service import tracing
 from shortlist.service.catalogue import Catalogue
 from shortlist.service.item_changes import ItemChanges
@@ -131,8 +130,8 @@ class Serving:
         explain: Literal["none", "reasons", "full"] = "reasons",
         exposed: bool = True,
         rerank: Sequence[RerankSettings] | None = None,
-    ) -> bytes:
-        """The answer to one query as JSON, by the arm of who asks where an experiment runs.
+    ) -> Answer:
+        """Answer one query, by the arm of who asks where an experiment runs.
 
         Args:
             query: what is asked.
@@ -148,9 +147,9 @@ class Serving:
         tracing.trace_stages(self._tracer, found)
         self.metrics.shown.add(now.bands.of(item.item_id for item in found.items))
         if running is None or arm is None:
-            return found.json
+            return found
         self.metrics.arms.labels(running.settings.name, arm).inc()
-        return encoded({**found.to_dict(), "experiment": running.answered(arm, query, found, exposed=exposed)})
+        return replace(found, experiment=running.answered(arm, query, found, exposed=exposed))
 
     def reload(self) -> dict[str, int]:
         """Load the artifact anew and answer from it; where that fails, the old one goes on.

@@ -92,8 +92,9 @@ export const searchUsers = (search, limit, signal) =>
 
 export const getUser = (userId, signal) => request(`/v1/users/${segment(userId)}`, { signal });
 
+/** For whoever looks at this user's list: the user does not see it, so that no experiment keeps it. */
 export const recommendForUser = (userId, k, signal) =>
-  request(`/v1/recommendations/${segment(userId)}${query({ k, explain: "full" })}`, { signal });
+  request(`/v1/recommendations/${segment(userId)}${query({ k, explain: "full", expose: "false" })}`, { signal });
 
 /** What a known user does: kept by the service, and part of the next answer. */
 export const sendEvent = (userId, itemId, event, signal) =>
