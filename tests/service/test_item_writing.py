@@ -144,7 +144,21 @@ def test_a_store_that_is_gone_changes_nothing(client: TestClient, tmp_path: Path
     assert soon(lambda: client.put("/v1/items/901", json=NEW).status_code == 201)
 
 
-def test_two_services_over_one_store(small: Recommender, store_url: str, monkeypatch: Any) -> None:
+def test_kept_is_known_even_if_it_cannot_be_read_again(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any) -> Any:
+        raise StoreError("it does not answer")
+
+    monkeypatch.setattr("shortlist.events.items.ItemStore.revision", fails)
+    assert client.put("/v1/items/900", json=NEW).status_code == 201
+    assert client.delete(f"/v1/items/{EVEN[0]}").status_code == 200
+    assert 900 in items(client, 1)
+    assert EVEN[0] not in items(client, 1)
+    monkeypatch.undo()
+    assert client.put("/v1/items/901", json=NEW).json()["revision"] == 3
+    assert {900, 901} <= set(items(client, 1))
+
+
+def test_two_services_over_one_store(small: Recommender, store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What one acknowledged the other knows soon, and a third after a restart."""
     with (
         TestClient(create_app(small, EventStore(store_url))) as one,

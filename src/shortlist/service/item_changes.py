@@ -12,6 +12,7 @@ from shortlist.events.items import ItemChange
 
 LOG = logging.getLogger("shortlist.service")
 _POLL_SECONDS = 0.2  # one small query; what one worker acknowledged, all others know within a second
+_REST_SECONDS = 1.0  # after the store failed
 
 
 class ItemChanges:
@@ -34,14 +35,19 @@ class ItemChanges:
         Raises:
             StoreError: the store does not answer.
         """
-        if self.store.items.revision() == self.revision:
-            self._is_told = False
+        newest = self.store.items.revision()
+        self._is_told = False
+        if newest == self.revision:
             return False
         for one in self.store.items.since(self.revision):
-            self._last.pop(one.item_id, None)
-            self._last[one.item_id] = one  # the newest stands last
+            self.note(one)
             self.revision = one.revision
         return True
+
+    def note(self, change: ItemChange) -> None:
+        """Know of a change that the store has, whether it could be read again or not."""
+        self._last.pop(change.item_id, None)
+        self._last[change.item_id] = change  # the newest stands last
 
     def last(self, item_id: str) -> ItemChange | None:
         """What was last said of an item; None: nothing ever."""
@@ -61,7 +67,7 @@ class ItemChanges:
         """Call ``follow``, which looks, again and again."""
 
         def run() -> None:
-            while not self._ended.wait(_POLL_SECONDS):
+            while not self._ended.wait(_REST_SECONDS if self._is_told else _POLL_SECONDS):
                 try:
                     follow()
                 except Exception:

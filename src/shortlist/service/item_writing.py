@@ -98,7 +98,7 @@ def _kept(serving: Serving, name: str, columns: dict[str, Any] | None) -> ItemCh
         return last
     change = serving.store.items.put(name, columns)
     serving.metrics.item_changes.labels("deleted" if columns is None else "put").inc()
-    serving.follow_items()
+    serving.follow_items(change)
     return change
 
 

@@ -177,16 +177,25 @@ class Serving:
         if self.changes is not None:
             self.changes.watch(self.follow_items)
 
-    def follow_items(self) -> None:
-        """Answer with what changed of items; returns when it is in every answer that begins afterwards."""
+    def follow_items(self, kept: ItemChange | None = None) -> None:
+        """Answer with what changed of items; returns when it is in every answer that begins afterwards.
+
+        Args:
+            kept: what this worker brought into the store, to be known even where the store cannot be read just now.
+        """
         if self.changes is None:
             return
         with self._exchanging:
             try:
-                if self.changes.look():
-                    self.now = self.artifact.with_items(self.changes.all())
+                is_new = self.changes.look()
             except StoreError as error:
                 self.changes.unread(error)
+                is_new = kept is not None
+                if kept is not None:
+                    self.changes.note(kept)
+            try:
+                if is_new:
+                    self.now = self.artifact.with_items(self.changes.all())
             except ShortlistError as error:
                 LOG.error("changes of items do not fit this artifact, those before stay: %s", error)
 
