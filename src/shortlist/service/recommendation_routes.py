@@ -30,9 +30,6 @@ def router(serving: Serving) -> APIRouter:
     """The routes."""
     routes = APIRouter()
 
-    def answer(query: Query, exposed: bool) -> Response:
-        return reply(serving.answer(query, exposed=exposed).to_dict())
-
     @routes.get("/v1/recommendations/{user_id:path}", response_model=schemas.RecommendationResponse, responses=ERRORS)
     def recommend_to_user(
         user_id: str,
