@@ -120,12 +120,18 @@ def test_once_pruned_and_deleted(store_url: str) -> None:
         assert json.loads(kept[1].given_above) == pytest.approx([1 / 3, 1 / 2])
         assert kept[2].propensity is None
         assert kept[2].asked is None
+        lost: list[int] = []
+        log.on_lost = lost.append
+        log.add(exposure(6, "eve\x00", 6) if store.engines.file is None else exposure(6, 2**70, 6))  # type: ignore[arg-type]
+        log.add(exposure(7, "fay", 7, asked={"where": "\ud800"}))
+        log.flush()
+        assert (lost, count(store)) == ([1], 5), "one that cannot be written takes no other with it"
         store.delete_user("ann")
         log.add(exposure(5, "ann", 1))  # it waited while she was deleted
         log.flush()
-        assert count(store) == 3
+        assert count(store) == 4
         assert prune(store, 3_000) == 1
-        assert [one.user_id for one in rows(store)] == ["cem", "dan"]
+        assert [one.user_id for one in rows(store)] == ["cem", "dan", "fay"]
         log.close()
 
 

@@ -63,12 +63,12 @@ class Exposure:
     def row(self) -> dict[str, Any]:
         """As the table has it."""
         chances, above = self._propensities()
-        asked = None if self.asked is None else json.dumps(dict(self.asked), ensure_ascii=False, default=str)
+        asked = None if self.asked is None else json.dumps(dict(self.asked), default=str)
         return {
             **{name: getattr(self, name) for name in ("request_id", "experiment", "arm", "share", "is_control")},
             "user_id": self.user_id,
             "timestamp": self.timestamp,
-            "items": json.dumps(list(self.items), ensure_ascii=False, separators=(",", ":")),
+            "items": json.dumps(list(self.items)),
             "propensity": chances,
             "given_above": above,
             "asked": asked if asked is None or len(asked) <= MAX_ASKED else None,
@@ -129,17 +129,24 @@ class ExposureLog:
             self._closing.wait(_GATHER_SECONDS)
             while len(batch) < _ROWS_A_COMMIT and not self._waiting.empty():
                 batch.append(self._waiting.get_nowait())
-            try:
-                self._write([one.row() for one in batch])
-            except Exception:
-                LOG.exception("%d exposures are lost", len(batch))
-                self.on_lost(len(batch))
-            finally:
-                for _ in batch:
-                    self._waiting.task_done()
+            self._keep(batch)
+            for _ in batch:
+                self._waiting.task_done()
+
+    def _keep(self, batch: Sequence[Exposure]) -> None:
+        """All of them; where one cannot be written, the others alone."""
+        try:
+            self._write([one.row() for one in batch])
+        except Exception as error:
+            if len(batch) > 1 and not isinstance(error, StoreError):
+                for one in batch:
+                    self._keep([one])
+                return
+            LOG.exception("%d exposures are lost", len(batch))
+            self.on_lost(len(batch))
 
     def _write(self, rows: list[dict[str, Any]]) -> None:
-        """Until it succeeds, or the service ends."""
+        """Until the store answers, or the service ends."""
         while True:
             try:
                 with self.store.engines.explained(), self.store.engines.write.begin() as connection:
