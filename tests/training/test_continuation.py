@@ -24,10 +24,11 @@ from shortlist.models.mf import MatrixFactorization
 from shortlist.recommender import artifact
 from shortlist.retrieval import dot
 from shortlist.settings import NetworkSettings, Settings, SplitSettings
-from shortlist.training.continuation import Start, continued_settings, start_from
+from shortlist.training.continuation import Start, continued_settings
 from shortlist.training.networks import untrained
 from shortlist.training.retrievers import fit_retriever
 from shortlist.training.run import train
+from shortlist.training.start import start_from
 
 MODELS: dict[str, dict[str, Any]] = {
     "softmax_dnn": {"model": "softmax_dnn", "embedding_dim": 8, "hidden_dims": [16]},

@@ -11,11 +11,11 @@ from typing import Any
 import narwhals as nw
 import pyarrow as pa
 
+from shortlist.data.source_ids import INTEGER
 from shortlist.data.tables import ROW, TableReader
 
 _LIVE, _MEANING, _AT = "_live", "_meaning", "_at"
 _PAIR = ("user_id", "item_id")
-_INTEGER = r"^(0|-?[1-9]\d{0,17})$"
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def _same_ids(
     dtype = log.collect_schema()[column]
     if dtype == nw.String:
         return log, live
-    other = live.filter(~nw.col(column).str.contains(_INTEGER)).select(nw.len()).collect().item()
+    other = live.filter(~nw.col(column).str.contains(INTEGER)).select(nw.len()).collect().item()
     if not other:
         wide = nw.Int64 if dtype.is_integer() else dtype
         return log.with_columns(nw.col(column).cast(wide)), live.with_columns(nw.col(column).cast(wide))

@@ -19,7 +19,6 @@ from typing import Any, Literal
 import narwhals as nw
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from shortlist.data.assembly import CONTEXT, PART, assemble
 from shortlist.data.availability import WINDOW
@@ -28,6 +27,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.feature_spec import Schema
 from shortlist.data.feature_tables import read_feature_table
 from shortlist.data.live_events import LiveEvents, with_events
+from shortlist.data.source_ids import canonical_ids, numbers_where_all_are
 from shortlist.data.tables import (
     ROW,
     Source,
@@ -93,7 +93,7 @@ def prepare(
         }
         given = None if negatives is None else _negatives(reader, negatives, settings)
     if is_text(interactions):
-        user_ids, item_ids = _numbers_where_all_are(user_ids), _numbers_where_all_are(item_ids)
+        user_ids, item_ids = numbers_where_all_are(user_ids), numbers_where_all_are(item_ids)
     rows_read += 0 if events is None else events.count
     return assemble(table, user_ids, item_ids, feature_tables, settings, features, rows_read, dropped, given, known)
 
@@ -243,27 +243,7 @@ def _count(frame: nw.LazyFrame[Any]) -> int:
 
 def _vocabulary(log: nw.LazyFrame[Any], column: str) -> pa.Array:
     ids = log.group_by(column).agg(nw.len().alias("_n")).sort("_n", column, descending=[True, False])
-    return _canonical_ids(ids.collect(backend="pyarrow").to_arrow().column(column).combine_chunks(), column)
-
-
-def _canonical_ids(ids: pa.Array, column: str) -> pa.Array:
-    """Integers where every id is written as one, else text; never floating point."""
-    if pa.types.is_integer(ids.type):
-        return ids.cast(pa.int64())
-    if pa.types.is_floating(ids.type):
-        try:
-            return ids.cast(pa.int64())
-        except pa.ArrowInvalid:
-            raise DataError(
-                f"Column {column!r} holds fractions such as {ids[0].as_py()}; ids are integers or text."
-            ) from None
-    return ids.cast(pa.string())
-
-
-def _numbers_where_all_are(ids: pa.Array) -> pa.Array:
-    """Ids of a text file become integers where every one of them is written as an integer is: 7, not 007."""
-    plain = pc.match_substring_regex(ids, r"^(0|-?[1-9]\d{0,17})$")
-    return ids.cast(pa.int64()) if pc.all(plain).as_py() else ids
+    return canonical_ids(ids.collect(backend="pyarrow").to_arrow().column(column).combine_chunks(), column)
 
 
 def _sorted_table(log: nw.LazyFrame[Any], user_ids: pa.Array, item_ids: pa.Array, reader: TableReader) -> pa.Table:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlalchemy import Connection, select, text
 
+from shortlist.data.source_ids import INTEGER
 from shortlist.errors import DataError
 from shortlist.events.store import EventStore
 from shortlist.events.tables import events
@@ -26,7 +27,6 @@ SCHEMA = pa.schema(
     }
 )
 _ROWS_AT_ONCE = 50_000
-_INTEGER = r"^(0|-?[1-9]\d{0,17})$"
 
 
 def export(store: EventStore, file: Path, since: int | None = None, until: int | None = None) -> int:
@@ -97,7 +97,7 @@ def _write(file: Path, blocks: Iterator[pa.Table]) -> tuple[int, list[str]]:
             writer.write_table(block)
             rows += len(block)
             integers = {
-                one for one in integers if pc.all(pc.match_substring_regex(block[one], _INTEGER)).as_py() is not False
+                one for one in integers if pc.all(pc.match_substring_regex(block[one], INTEGER)).as_py() is not False
             }
     return rows, sorted(integers) if rows else []
 

@@ -32,12 +32,13 @@ from shortlist.recommender.stage_evaluation import evaluate_stages, learned_from
 from shortlist.settings import Settings
 from shortlist.training.baselines import check_sources, fit_baselines
 from shortlist.training.checkpoint import Checkpoint
-from shortlist.training.continuation import Start, refuse_the_same, start_from
+from shortlist.training.continuation import Start
 from shortlist.training.export import SELECTED, save_weights
 from shortlist.training.indexing import require_index_package, tuned_index
 from shortlist.training.kept_events import kept_events
 from shortlist.training.rankers import ranker_after
 from shortlist.training.retrievers import Fitted, fit_retriever, num_parameters, serve
+from shortlist.training.start import refuse_the_same, start_from
 
 
 def train(
