@@ -70,6 +70,10 @@ def test_an_event_counts_for_the_last_answer_that_showed_the_item(store_url: str
         found = read(store, window_ms=HOUR)
         with pytest.raises(DataError, match=r"the experiments e; .* got 'f'"):
             read(store, experiment="f")
+        later = read(store, window_ms=HOUR, since=1000 * (START + 50), until=1000 * (START + 100))
+        assert [later.users[int(user)].as_py() for user in later.user] == ["bob"]
+        with pytest.raises(DataError, match="nothing at that time"):
+            read(store, until=1)
     assert found.arms == ("now", "new")
     assert [found.users[int(user)].as_py() for user in found.user] == ["ann", "bob", "ann"]  # by time
     places = list(zip(found.answer.tolist(), found.items.take(found.item).to_pylist(), strict=True))

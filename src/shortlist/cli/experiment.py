@@ -20,6 +20,8 @@ app = typer.Typer(help="What the arms of an experiment did.", no_args_is_help=Tr
 
 Name = Annotated[str | None, typer.Option("--name", help="Of the experiment; default: the only one in the store.")]
 Window = Annotated[str, typer.Option(metavar="AGE", help="An event counts so long after an answer: 30m, 24h, 7d.")]
+Since = Annotated[str | None, typer.Option(metavar="TIME", help="Only answers from then on.")]
+Until = Annotated[str | None, typer.Option(metavar="TIME", help="Only answers before.")]
 
 
 @app.command("report")
@@ -31,6 +33,8 @@ def report(
         Path | None,
         typer.Option(metavar="DIR", help="Artifact whose [events] say what is a like; default: the default words."),
     ] = None,
+    since: Since = None,
+    until: Until = None,
     json: JsonFlag = False,
 ) -> None:
     """Each arm's answers, users and rates with intervals, their difference to the control, and whether users were dealt right."""
@@ -43,7 +47,8 @@ def report(
 
     settings = Settings() if artifact is None else Settings.from_dict(read_manifest(artifact)["settings"])
     with EventStore(events, create=False) as store:
-        found = run(outcomes(store, Meanings(settings), name, _milliseconds(window)), _milliseconds(window))
+        span, times = _milliseconds(window), (_moment(since, "since"), _moment(until, "until"))
+        found = run(outcomes(store, Meanings(settings), name, span, *times), span)
     if json:
         print_json(found.to_dict())
     else:
@@ -60,6 +65,8 @@ def estimate(
         Literal["clicks", "likes", "responses"], typer.Option(help="What an answer earns; responses: either.")
     ] = "responses",
     window: Window = "24h",
+    since: Since = None,
+    until: Until = None,
     rerank: RerankOption = None,
     sequential: Annotated[
         bool, typer.Option("--sequential", help="Weigh a place by all places so far, not by its own alone.")
@@ -75,7 +82,8 @@ def estimate(
     recommender = load(folder, rerank)
     with EventStore(events, create=False) as store:
         live = LiveRecommender(recommender, store)
-        found = outcomes(store, live.meanings, name, _milliseconds(window))
+        times = (_moment(since, "since"), _moment(until, "until"))
+        found = outcomes(store, live.meanings, name, _milliseconds(window), *times)
         done = counterfactual(found, live, reward, arm, sequential=sequential)
     if json:
         print_json(done.to_dict())
@@ -90,6 +98,12 @@ def _milliseconds(window: str) -> int:
         return int(days(window) * 86_400_000)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--window") from None
+
+
+def _moment(time: str | None, name: str) -> int | None:
+    from shortlist.data.moments import milliseconds
+
+    return None if time is None else int(milliseconds(time, name))
 
 
 def _show_report(found: ExperimentReport) -> None:

@@ -64,7 +64,14 @@ def experiments(store: EventStore) -> list[str]:
     return [str(name) for name in store.engines.reading(lambda c: c.execute(newest_first).scalars().all())]
 
 
-def outcomes(store: EventStore, meanings: Meanings, experiment: str | None = None, window_ms: int = DAY_MS) -> Outcomes:
+def outcomes(
+    store: EventStore,
+    meanings: Meanings,
+    experiment: str | None = None,
+    window_ms: int = DAY_MS,
+    since: int | None = None,
+    until: int | None = None,
+) -> Outcomes:
     """Read what an experiment showed and what came of it.
 
     Args:
@@ -72,9 +79,10 @@ def outcomes(store: EventStore, meanings: Meanings, experiment: str | None = Non
         meanings: of events: which are likes, which take an item.
         experiment: None: the only one.
         window_ms: an event counts so long after the answer.
+        since, until: only answers from and before these times, milliseconds since 1970.
 
     Raises:
-        DataError: there is no such experiment, or several.
+        DataError: there is no such experiment, or several; or it showed nothing at that time.
         StoreError: the store does not answer.
     """
     found = experiments(store)
@@ -89,21 +97,23 @@ def outcomes(store: EventStore, meanings: Meanings, experiment: str | None = Non
             f"{experiment!r}."
         )
     with store.engines.explained(), store.engines.read.connect() as connection:
-        shown = _shown(connection, name)
+        shown = _shown(connection, name, since, until)
         rewarded = _rewarded(connection, shown, meanings, window_ms)
     return Outcomes(experiment=name, **shown, clicked=rewarded["taken"], liked=rewarded["liked"])
 
 
-def _shown(connection: Connection, experiment: str) -> dict[str, Any]:
+def _shown(connection: Connection, experiment: str, since: int | None, until: int | None) -> dict[str, Any]:
     columns: dict[str, list[Any]] = {
         name: [] for name in ("arm", "user_id", "timestamp", "asked", "share", "is_control")
     }
     items, lengths = [], []
     chances: list[NDArray[np.float64]] = []
     above: list[NDArray[np.float64]] = []
-    last = 0
+    last, wanted = 0, [exposures.c.experiment == experiment]
+    wanted += [] if since is None else [exposures.c.timestamp >= since]
+    wanted += [] if until is None else [exposures.c.timestamp < until]
     while True:
-        chosen = select(exposures).where(exposures.c.experiment == experiment, exposures.c.sequence > last)
+        chosen = select(exposures).where(*wanted, exposures.c.sequence > last)
         rows = connection.execute(chosen.order_by(exposures.c.sequence).limit(_ROWS_AT_ONCE)).mappings().all()
         if not rows:
             break
@@ -117,6 +127,8 @@ def _shown(connection: Connection, experiment: str) -> dict[str, Any]:
             known = _decoded([row[name] or "null" for row in rows])
             into.append(np.array([p for one, n in zip(known, size, strict=True) for p in one or [np.nan] * n]))
         lengths.append(size)
+    if not lengths:
+        raise DataError(f"The experiment {experiment} showed nothing at that time. Give another --since and --until.")
     length = np.concatenate(lengths)
     item = pa.chunked_array(items).combine_chunks().dictionary_encode()
     user = pa.array(columns["user_id"], pa.string()).dictionary_encode()
