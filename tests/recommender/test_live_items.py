@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from shortlist.data.dataset import Dataset
@@ -251,3 +254,25 @@ def test_without_features_nothing_says_where_a_new_item_belongs(mf: Recommender)
     now = live.over(changes({EVEN[0]: live.check(str(EVEN[0]), {"title": "Changed"}), ODD[0]: None}))
     assert now.display(np.array([now.dataset.items.row(EVEN[0])])) == [{"title": "Changed"}]
     assert ODD[0] not in listed(now, seen="keep")
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+names = st.sampled_from(["title", "tags", "size", "available_from", "available_until"]) | st.text(max_size=3)
+
+
+@given(anything | st.dictionaries(names, anything, max_size=4), st.sampled_from([str(NEW), str(EVEN[0])]) | st.text())
+def test_whatever_is_sent_is_served_or_refused_in_words(mf: Recommender, document: object, item: str) -> None:
+    live, document = LiveItems(mf), json.loads(json.dumps(document))
+    try:
+        columns = live.check(item, document)
+    except ItemError:
+        return
+    kept = json.loads(json.dumps(columns, allow_nan=False))
+    now = live.over([ItemChange(item, kept, 0, 1)])
+    row = now.item_row(item)
+    assert len(now.display(np.array([row]))) == 1
+    assert now.recommend(Query(seen="keep", k=1, time=1e12)).items
