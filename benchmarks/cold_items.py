@@ -1,6 +1,6 @@
 """Items nobody has taken yet: how well are they placed by their features alone?
 
-    python -m benchmarks.cold_items [--models softmax_dnn mf two_tower] [--seeds 0 1 2] [--choose]
+    python -m benchmarks.cold_items [--models softmax_dnn mf two_tower two_tower_without_ids] [--seeds 0 1 2] [--choose]
 
 Of MovieLens latest-small a fifth of the items with at least five ratings is taken out of the log before the training: half of
 them to choose on, half to report on. Then they come back as ``PUT /v1/items`` brings new items, with genres and year alone, and
@@ -73,7 +73,7 @@ def measured(
     model: str, seed: int, *, choose: bool, console: Console
 ) -> Iterator[tuple[str, tuple[float, float, float]]]:
     """Train without the items, bring them back, ask."""
-    changes = ["training.refit=false", f"seed={seed}", f"retriever.model={model}"]
+    changes = ["training.refit=false", f"seed={seed}"]
     settings = Settings.from_toml(DEMO, changes) if model == "softmax_dnn" else _settings_of(model, seed)
     full = load_dataset(settings)
     taken = np.bincount(full.interactions.item_idx, minlength=full.num_items)
@@ -102,11 +102,12 @@ def measured(
 
 
 def _settings_of(model: str, seed: int) -> Settings:
+    chosen = {"model": "two_tower", "item_ids": False} if model == "two_tower_without_ids" else {"model": model}
     return Settings.from_dict(
         {
             "seed": seed,
             "data": {"dataset": "ml-latest-small", "feedback": {"disliked": "value <= 2"}},
-            "retriever": {"model": model},
+            "retriever": chosen,
             "training": {"refit": False, "epochs": 18, "batch_size": 512, "learning_rate": 0.005},
         }
     )

@@ -6,9 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import insert
 
 from shortlist.errors import StoreError
-from shortlist.events import EventStore
+from shortlist.events import Event, EventStore
+from shortlist.events.engines import Engines
+from shortlist.events.schema import MIGRATIONS
+from shortlist.events.tables import events
 
 
 def test_the_last_word_counts_for_everybody(store_url: str) -> None:
@@ -50,3 +56,18 @@ def test_a_store_that_is_gone(tmp_path: Path) -> None:
             store.items.put("8", {})
         with pytest.raises(StoreError, match="is gone"):
             store.items.revision()
+
+
+def test_an_older_store_is_brought_up_to_date(store_url: str) -> None:
+    engines = Engines(store_url)
+    engines.create_file()
+    with engines.write.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(insert(events).values(vars(Event.of("ann", 7, "like"))))
+    engines.close()
+    with EventStore(store_url) as store:
+        assert store.count() == 1
+        assert store.items.put("7", {}).revision == 1
