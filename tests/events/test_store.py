@@ -66,6 +66,20 @@ def test_a_bounded_read_keeps_what_lasts(store: EventStore) -> None:
     assert items(store, limit=5, lasting=("hide",)) == ["bad", "old", "good", "last", "new"]
 
 
+def test_the_latest_are_those_that_arrived_last(store: EventStore) -> None:
+    assert store.latest(5) == []
+    store.add([at(3 * DAY, "a"), at(2 * DAY, "b", user="bob")])
+    store.add([Event("ann", "c", "rate", DAY, "late", 4.5)])
+    found = store.latest(2)
+    assert [(one.user_id, one.item_id, one.event, one.timestamp, one.value) for one in found] == [
+        ("ann", "c", "rate", DAY, 4.5),
+        ("bob", "b", "like", 2 * DAY, None),
+    ]
+    assert found[0].sequence > found[1].sequence
+    store.delete_user("bob")
+    assert [one.item_id for one in store.latest(5)] == ["c", "a"]
+
+
 def test_a_deleted_user_leaves_nothing(store: EventStore) -> None:
     store.add([at(1, "a"), at(2, "b"), at(1, "a", user="bob")])
     assert store.delete_user("ann") == 2

@@ -9,6 +9,7 @@ import { LatestEvents } from "/static/latest.js";
 import { duration, number, plural, words } from "/static/text.js";
 
 const NEWEST = 25;
+const MOST_ROWS = 8; // of a table, before "all"
 
 /** Samples as they come; a hidden page and a paused one ask nothing, and so does one that was refused. */
 function useSamples(paused) {
@@ -61,16 +62,19 @@ function Tiles({ samples }) {
   </li>`)}</ul>`;
 }
 
-function Times({ title, name, rows, bounds, empty }) {
+function Times({ title, name, rows, empty }) {
+  const [all, setAll] = useState(false);
+  const shown = all ? rows : rows.slice(0, MOST_ROWS);
   const high = Math.max(...rows.map(({ p95 }) => p95 ?? 0), 1e-6);
   const id = useId();
   return html`<section class="live-times" aria-labelledby=${id}><h2 id=${id}>${title}</h2>
     ${rows.length === 0 ? html`<p class="empty">${empty}</p>` : html`<div class="table-box" tabindex="0" role="region" aria-label=${`${title}: times`}><table class="places">
       <thead><tr><th scope="col">${name}</th><th scope="col">count</th><th scope="col">median</th><th scope="col">95 %</th><th scope="col" class="time-head"><span class="sr-only">as a bar</span></th></tr></thead>
-      <tbody>${rows.map((row) => html`<tr key=${row.name}><th scope="row">${row.name}${row.failed > 0 && html` <span class="move is-down">${plural(row.failed, "failure")}</span>`}</th>
+      <tbody>${shown.map((row) => html`<tr key=${row.name}><th scope="row">${row.name}${row.failed > 0 && html` <span class="move is-down">${plural(row.failed, "failure")}</span>`}</th>
         <td class="place">${number(row.count)}</td><td class="place">${milliseconds(row.p50)}</td><td class="place">${milliseconds(row.p95)}</td>
         <td class="time-cell"><span class="time-bar" aria-hidden="true"><i style=${{ "--part": (row.p95 ?? 0) / high }}></i><b style=${{ "--part": (row.p50 ?? 0) / high }}></b></span></td></tr>`)}</tbody>
-    </table></div>`}</section>`;
+    </table></div>`}
+    ${shown.length < rows.length && html`<button type="button" class="link live-more" onClick=${() => setAll(true)}>All ${rows.length}</button>`}</section>`;
 }
 
 const STAGES = { events: "read events", encode: "encode the query", retrieve: "retrieve candidates", rank: "rank", rerank: "re-rank", explain: "explain" };
