@@ -59,7 +59,7 @@ function Keep({ rerank }) {
     <div class="section-head"><h2 id="keep-title">Take it along</h2>${text && html`<button type="button" class="link" onClick=${copy}>Copy</button>`}</div>
     ${text
       ? html`<pre class="command" tabindex="0" data-testid="toml"><code>${text}</code></pre>
-        <p class="fine">In <code>steps.toml</code>, <code>shortlist rerank DIR steps.toml</code> puts it into the artifact without training; or send it as
+        <p class="fine">In <code>steps.toml</code>, <code>shortlist rerank DIR steps.toml</code> puts it into the artifact without training; or send it as ${""}
           <code>rerank</code> in the body of <code>POST /v1/recommendations</code>, for one answer.</p>`
       : html`<p class="empty">Nothing is switched on: the list is as the models leave it.</p>`}
   </section>`;

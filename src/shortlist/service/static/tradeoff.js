@@ -40,7 +40,7 @@ function Measured({ step, curve, strength }) {
     <figure class="curve-box"><${Curve} points=${curve.points.map(at)} here=${here && at(here)} xTitle=${AXES[axis]} yTitle=${`ndcg@${curve.k}`}
       label=${`ndcg against ${AXES[axis]} by the strength of ${nameOfStep(step)}; the values stand in the table below`} />
       <figcaption aria-live="polite">${said}</figcaption></figure>
-    <p class="fine">${plural(curve.num_queries, "query", "queries")}: ${curve.selected_on}. The numbers at the points are strengths; the ring is where the slider stands, between measured points by a straight line.</p>
+    <p class="fine">${plural(curve.num_queries, "query", "queries")}: ${curve.selected_on}; other steps as the artifact has them. The numbers at the points are strengths; the ring is where the slider stands, between measured points by a straight line.</p>
     <${PointTable} curve=${curve} names=${names} />
   </div>`;
 }
