@@ -5,10 +5,11 @@
 ``shortlist serve`` runs with an event store in SQLite; wrk (Debian: apt-get install wrk) is written in C and asks from the same
 machine, so that both share its cores. Each endpoint is asked by one connection, then by 16 without a pause, which is the
 rate at saturation, and then by 64 that pause between an answer and the next request, so that they come to half of that
-rate (the rate they came to stands beside). ``of empty`` is the rate at saturation over that of ``/healthz`` in the same
-round; the round of the median rate is shown. Latencies are wrk's, corrected for requests that had to wait for a slow one.
+rate (the rate they came to stands beside). ``CPU ms`` is what a request takes of the server's processors at saturation;
+``of empty`` is the rate over that of ``/healthz`` in the same round; the round of the median rate is shown. Latencies are wrk's,
+corrected for requests that had to wait for a slow one.
 
-- again: ``GET /v1/recommendations/ID?k=10`` for all users in random order, with reasons and titles; after the first time an
+- again: ``GET /v1/recommendations/ID?k=10`` for a thousand users in random order, with reasons and titles; after the first time an
   answer is given again, since nothing has changed
 - first time: the same with one excluded item, another each time, so that every answer is made anew
 - filtered: likewise under a condition that keeps between a tenth and a half of the items, and 20 items excluded
@@ -42,6 +43,7 @@ from rich.table import Table
 from benchmarks._shared import machine
 from benchmarks.event_durability import Server
 from benchmarks.precompute import DIM, dataset_of, resampled
+from benchmarks.soak import processes
 from shortlist.models.mf import MatrixFactorization
 from shortlist.models.ncf import NCF
 from shortlist.recommender import Recommender, artifact
@@ -51,13 +53,14 @@ from shortlist.settings import Settings
 
 LUA = Path(__file__).with_suffix(".lua")
 ONE, MANY, PEOPLE = 1, 16, 64  # connections
-NUM_REQUESTS = 5_000  # different ones of each kind
+NUM_REQUESTS = 5_000  # different ones of each kind: more than the service remembers
+NUM_AGAIN = 1_000  # people who come again
 CATEGORIES = 10
 
 
 @dataclass(frozen=True)
 class Found:
-    """What wrk saw: milliseconds, and requests a second."""
+    """What wrk saw: milliseconds, and requests a second; and milliseconds of the server's processors for each of them."""
 
     p50: float
     p95: float
@@ -65,24 +68,36 @@ class Found:
     max: float
     rate: float
     failed: int
+    cpu: float
 
 
-def ask(address: str, file: Path, connections: int, seconds: float, pause: float = 0.0) -> Found:
+def ask(server: Server, file: Path, connections: int, seconds: int, pause: float = 0.0) -> Found:
     """One run of wrk.
 
     Args:
-        address: of the server.
+        server: that is asked.
         file: what is asked, see ``http_load.lua``.
         connections: that ask at once.
         seconds: how long.
         pause: milliseconds in the mean between an answer and the next request of a connection.
     """
-    command = ["wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds:g}s"]
-    command += ["--timeout", "20s", "--script", str(LUA), address, "--", str(file), str(pause)]
+    command = ["wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s"]
+    command += ["--timeout", "20s", "--script", str(LUA), server.address, "--", str(file), str(pause)]
+    before = cpu_seconds(server)
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
     told = json.loads(said)
     figures = {name: told[name] for name in ("p50", "p95", "p99", "max", "failed")}
-    return Found(**figures, rate=told["requests"] / told["seconds"])
+    cpu = (cpu_seconds(server) - before) * 1000 / max(1, told["requests"])
+    return Found(**figures, rate=told["requests"] / told["seconds"], cpu=cpu)
+
+
+def cpu_seconds(server: Server) -> float:
+    """Of all its processes so far."""
+    ticks = 0
+    for process in processes(server.process.pid):
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def requests_of(recommender: Recommender, rng: np.random.Generator) -> dict[str, list[str]]:
@@ -93,7 +108,10 @@ def requests_of(recommender: Recommender, rng: np.random.Generator) -> dict[str,
     popular = np.argsort(-np.bincount(dataset.interactions.item_idx, minlength=dataset.num_items))[:2_000]
     items = dataset.items.ids_of(popular)
     conditions = [quote(one, safe="") for one in conditions_of(recommender)]
-    asked: dict[str, list[str]] = {"empty": ["GET\t/healthz\t"], "again": [f"GET\t{path}\t" for path in paths]}
+    asked: dict[str, list[str]] = {
+        "empty": ["GET\t/healthz\t"],
+        "again": [f"GET\t{path}\t" for path in paths[:NUM_AGAIN]],
+    }
     asked |= {name: [] for name in ("first time", "filtered", "history", "event")}
     for number in range(NUM_REQUESTS):
         path, some = paths[number % len(paths)], rng.choice(items, 20, replace=False).tolist()
@@ -115,49 +133,49 @@ def conditions_of(recommender: Recommender) -> list[str]:
 
 
 @contextmanager
-def serving(folder: Path, workers: int) -> Iterator[str]:
-    """The address of a server with an empty event store."""
+def serving(folder: Path, workers: int) -> Iterator[Server]:
+    """A server with an empty event store."""
     with tempfile.TemporaryDirectory() as store:
         server = Server(folder, f"sqlite:///{store}/events.db", workers)
         try:
-            yield server.address
+            yield server
         finally:
             server.close()
 
 
-def measured(address: str, file: Path, seconds: float) -> tuple[Found, Found, Found]:
+def measured(server: Server, file: Path, seconds: int) -> tuple[Found, Found, Found]:
     """Alone, at saturation, and at half of it."""
-    alone, most = (ask(address, file, number, seconds) for number in (ONE, MANY))
+    alone, most = (ask(server, file, number, seconds) for number in (ONE, MANY))
     pause = PEOPLE / (most.rate / 2) * 1000
-    half = ask(address, file, PEOPLE, seconds, max(1.0, pause - most.p50 / MANY))
+    half = ask(server, file, PEOPLE, seconds, max(1.0, pause - most.p50 / MANY))
     return alone, most, half
 
 
-def compare(folder: Path, workers: int, seconds: float, rounds: int, names: list[str] | None) -> Table:
+def compare(folder: Path, workers: int, seconds: int, rounds: int, names: list[str] | None) -> Table:
     """One table: all endpoints of a server with so many workers."""
     asked = requests_of(artifact.load(folder), np.random.default_rng(0))
     found: dict[str, list[tuple[float, tuple[Found, Found, Found]]]] = {}
-    with tempfile.TemporaryDirectory() as temporary, serving(folder, workers) as address:
+    with tempfile.TemporaryDirectory() as temporary, serving(folder, workers) as server:
         files = {
             name: Path(temporary) / name for name in asked if names is None or name.split()[0] in (*names, "empty")
         }
         for name, file in files.items():
             file.write_text("\n".join(asked[name]) + "\n")
-            ask(address, file, MANY, 2)  # warm
+            ask(server, file, MANY, 8 if name == "again" else 2)  # warm
         for _ in range(rounds):
             empty = 0.0
             for name, file in files.items():
-                three = measured(address, file, seconds)
+                three = measured(server, file, seconds)
                 empty = three[1].rate if name == "empty" else empty
                 found.setdefault(name, []).append((three[1].rate / empty, three))
-    table = Table(title=f"{folder.name}, {workers} workers; {machine()}; median of {rounds} × {seconds:g} s")
-    heads = ("alone: p50 ms", "p99", "saturated: per s", "of empty", "p50", "p95", "p99")
+    table = Table(title=f"{folder.name}, {workers} workers; {machine()}; median of {rounds} × {seconds} s")
+    heads = ("alone: p50 ms", "p99", "saturated: per s", "of empty", "CPU ms", "p50", "p95", "p99")
     for head in ("", *heads, "half: per s", "p50", "p95", "p99", "failed"):
         table.add_column(head, justify="right" if head else "left")
     for name, rows in found.items():
         share, (alone, most, half) = sorted(rows, key=lambda one: one[1][1].rate)[len(rows) // 2]
         failed = sum(one.failed for _, three in rows for one in three)
-        one = [f"{alone.p50:.2f}", f"{alone.p99:.2f}", f"{most.rate:,.0f}", f"{share:.0%}"]
+        one = [f"{alone.p50:.2f}", f"{alone.p99:.2f}", f"{most.rate:,.0f}", f"{share:.0%}", f"{most.cpu:.2f}"]
         for each in (most, half):
             one += [f"{each.rate:,.0f}"] if each is half else []
             one += [f"{value:.1f}" for value in (each.p50, each.p95, each.p99)]
@@ -204,7 +222,7 @@ def main() -> None:
     parser.add_argument("--artifact", type=Path, default=Path("artifacts/demo"))
     parser.add_argument("--million", action="store_true")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="+", help="of again, first, filtered, history, event")
     args = parser.parse_args()
@@ -212,7 +230,7 @@ def main() -> None:
         raise SystemExit("wrk is missing (Debian: apt-get install wrk).")
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ.setdefault(name, "1")  # the workers are the threads
-    console = Console(width=150)
+    console = Console(width=160)
     with tempfile.TemporaryDirectory() as temporary:
         folder = million(Path(temporary)) if args.million else args.artifact
         for workers in args.workers:

@@ -23,6 +23,7 @@ from shortlist.recommender.query import Answer, Explain, Query
 from shortlist.recommender.recommender import Recommender
 from shortlist.recommender.remembered import Remembered, is_timeless
 from shortlist.recommender.shaping import Shaping
+from shortlist.recommender.together import Together
 from shortlist.settings import RerankSettings
 
 LOG = logging.getLogger("shortlist.recommender")
@@ -73,7 +74,7 @@ class LiveRecommender:
         self.fallback = fallback_for(recommender)
         self._shaping = Shaping(recommender)
         self._store_rests_until = 0.0
-        self._memory = Remembered()
+        self._memory, self._together = Remembered(), Together()
 
     def over(self, recommender: Recommender, fallback: Recommender) -> LiveRecommender:
         """The same for another catalogue of the same artifact."""
@@ -170,8 +171,8 @@ class LiveRecommender:
     def _answer(self, recommender: Recommender, query: Query, explain: Explain) -> Answer:
         try:
             if self._pool is None:
-                return recommender.recommend(query, explain=explain)
-            asked = self._pool.submit(recommender.recommend, query, explain=explain)
+                return self._together.recommend(recommender, query, explain=explain)
+            asked = self._pool.submit(self._together.recommend, recommender, query, explain=explain)
             if wait([asked], self.timeout).done:
                 return asked.result()
             asked.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -123,9 +124,16 @@ def onnx_session(path: Path) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    options.intra_op_num_threads = _threads()
     # waiting threads that spin would starve BLAS, whose turn comes right after
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def _threads() -> int:
+    """As OMP_NUM_THREADS says, as for all others that compute; 0: one for each processor."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return int(given) if given.isdigit() else 0
 
 
 def _onnx_encoder(path: Path, config: dict[str, Any], schema: Schema, width: int) -> QueryEncoder:
@@ -137,7 +145,8 @@ def _onnx_encoder(path: Path, config: dict[str, Any], schema: Schema, width: int
         out = np.ones((len(queries), width), dtype=np.float32)  # a last column, for the item's bias, stays 1
         for start in range(0, len(queries), _QUERIES_AT_ONCE):
             rows = np.arange(start, min(start + _QUERIES_AT_ONCE, len(queries)))
-            inputs = network_inputs(queries.take(rows), schema.query, config["max_history"])
+            some = queries if len(rows) == len(queries) else queries.take(rows)
+            inputs = network_inputs(some, schema.query, config["max_history"])
             out[rows, :dim] = session.run(None, {name: array for name, array in inputs.items() if name in wanted})[0]
         return out
 
