@@ -148,6 +148,7 @@ def run(service: Service, host: str, port: int, on_ready: Callable[[], None] = l
     options: dict[str, Any] = {
         "host": host,
         "port": port,
+        "http": "shortlist.service.wire:Prompt",
         "log_level": "warning",
         "access_log": False,
         "server_header": False,
