@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from dataclasses import dataclass, field
 
-from shortlist.recommender.query import Answer, Query
+from shortlist.recommender.query import Answer, Explain, Query
 from shortlist.recommender.recommender import Recommender
 
 
@@ -16,7 +16,7 @@ class _Asked:
 
     recommender: Recommender
     query: Query
-    explain: bool
+    explain: Explain
     answer: Answer | None = None
     error: BaseException | None = None
     wake: threading.Event = field(default_factory=threading.Event)
@@ -44,7 +44,7 @@ class Together:
         self._is_led = False
         self._lock = threading.Lock()
 
-    def recommend(self, recommender: Recommender, query: Query, *, explain: bool) -> Answer:
+    def recommend(self, recommender: Recommender, query: Query, *, explain: Explain) -> Answer:
         """As ``recommender.recommend``, from any number of threads."""
         mine = _Asked(recommender, query, explain)
         with self._lock:
