@@ -70,7 +70,7 @@ def stability_index(counts: NDArray[np.int64], share: NDArray[np.float64]) -> fl
     >>> round(stability_index(np.array([500, 500]), np.array([0.5, 0.5])), 4)
     0.0
     >>> round(stability_index(np.array([900, 100]), np.array([0.5, 0.5])), 2)
-    0.87
+    0.88
     """
     total = counts.sum()
     smoothing, whole = 0.5, total + 0.5 * len(counts)
