@@ -120,6 +120,15 @@ def test_problems_name_the_column_and_nothing_is_kept(
     assert client.get("/v1/items?limit=1").json()["total"] == 40
 
 
+def test_the_catalogue_where_items_only_went(client: TestClient) -> None:
+    before = client.get("/v1/items?search=1").json()["total"]
+    assert client.delete(f"/v1/items/{EVEN[3]}").status_code == 200
+    found = client.get("/v1/items?search=1&limit=100")
+    assert found.status_code == 200
+    assert EVEN[3] not in [one["item_id"] for one in found.json()["items"]]
+    assert found.json()["total"] in (before, before - 1)
+
+
 def test_what_is_not_there_cannot_be_deleted(client: TestClient) -> None:
     for item in ("900", "nobody", "%2F"):
         assert client.delete(f"/v1/items/{item}").status_code == 404

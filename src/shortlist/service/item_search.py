@@ -113,7 +113,8 @@ class ItemSearch:
         return pa.concat_arrays([getattr(self._artifact, name), made]).take(pa.array(patch.source))
 
     def _titles_of(self, table: pa.Table, ids: list[Any]) -> pa.Array:
-        return pa.array([f" {plain(title)} {one}" for title, one in zip(_written(table, ids), ids, strict=True)])
+        titles = [f" {plain(title)} {one}" for title, one in zip(_written(table, ids), ids, strict=True)]
+        return pa.array(titles, pa.string())  # of no title Arrow would make another type
 
     def _columns_of(self, table: pa.Table, ids: list[Any]) -> pa.Array:
         texts = [""] * len(ids)
