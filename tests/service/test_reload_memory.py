@@ -1,0 +1,49 @@
+"""What answered before a reload is let go, whatever was asked of it."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from pathlib import Path
+
+from fastapi.testclient import TestClient
+
+from shortlist.events import EventStore
+from shortlist.recommender import Recommender
+from shortlist.recommender.artifact import load
+from shortlist.service.app import create_app
+
+PATHS = [
+    "/v1/recommendations/1",
+    "/v1/recommendations/1?where=size%20%3E%203",
+    "/v1/items?search=item",
+    "/v1/tags",
+    "/v1/items/100",
+    "/v1/items/100/similar",
+    "/v1/items/100/audience",
+    "/v1/users/1",
+    "/v1/map",
+    "/v1/map/points",
+    "/v1/map/items?id=100",
+    "/metrics",
+]
+
+
+def test_an_old_artifact_is_let_go(small_folder: Path, tmp_path: Path) -> None:
+    loaded: list[weakref.ref[Recommender]] = []
+
+    def fresh() -> Recommender:
+        recommender = load(small_folder)
+        loaded.append(weakref.ref(recommender))
+        return recommender
+
+    with TestClient(create_app(fresh(), EventStore(f"{tmp_path}/events.db"), load=fresh)) as client:
+        for _ in range(3):
+            for path in PATHS:
+                assert client.get(path).status_code == 200, path
+            assert client.post("/v1/map/query", json={"history": [100]}).status_code == 200
+            assert client.post("/v1/reload").status_code == 200
+        for path in PATHS:
+            client.get(path)
+        gc.collect()
+        assert [one() is not None for one in loaded] == [False, False, False, True]
