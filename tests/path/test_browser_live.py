@@ -73,6 +73,35 @@ def test_a_pause_asks_nothing(browser: Any, live_address: str, store: EventStore
     assert errors(browser) == []
 
 
+FIGURES = """
+const done = arguments[0];
+import('/static/livefigures.js').then(({ quantile, withSample }) => {
+  const sample = (instance, time, count) => ({ instance, time, model: 'mf', latest: [time], events_store: 'ok',
+    requests: [{ route: '/v1/users', status: '200', count }] });
+  const told = (...all) => all.reduce(withSample, []).map((one) => [one.instance, one.time, one.latest[0], one.machines.length]);
+  done({
+    quantiles: [0.25, 0.5, 1].map((share) => quantile({ count: 4, buckets: [2, 0, 2, 0] }, [1, 2, 4], share)),
+    grown: told(sample('a', 0, 5), sample('a', 2, 6)),
+    restarted: told(sample('a', 0, 5), sample('a', 2, 1)),
+    two: told(sample('a', 0, 5), sample('b', 2, 90), sample('a', 4, 6)),
+    gone: told(sample('a', 0, 5), sample('b', 2, 90), sample('b', 40, 91)),
+  });
+});
+"""
+
+
+def test_figures_from_samples(browser: Any, live_address: str) -> None:
+    browser.get(f"{live_address}/#/users")
+    found = browser.execute_async_script(FIGURES)
+    assert found == {
+        "quantiles": [0.5, 1, 4],
+        "grown": [["a", 0, 0, 1], ["a", 2, 2, 1]],
+        "restarted": [["a", 2, 2, 1]],
+        "two": [["a", 0, 2, 2], ["a", 4, 4, 2]],
+        "gone": [["b", 40, 40, 1]],
+    }
+
+
 def _asked(address: str) -> int:
     live = json.loads(urllib.request.urlopen(f"{address}/v1/live").read())
     return sum(one["count"] for one in live["requests"] if one["route"] == "/v1/live")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import socket
 import time
 from typing import Annotated, Any
 
@@ -43,6 +46,7 @@ class HistogramModel(BaseModel):
 class LiveResponse(BaseModel):
     """Totals since the service was started; two answers make a rate."""
 
+    instance: Annotated[str, Field(description="of which server the figures are: all its workers say the same")]
     time: float
     started: Annotated[float, Field(description="seconds since 1970")]
     workers: int
@@ -75,6 +79,7 @@ def router(serving: Serving) -> APIRouter:
         now, metrics = serving.now, serving.metrics
         state, latest = _latest(serving, events)
         about = {
+            "instance": _instance(serving),
             "time": round(time.time(), 3),
             "started": round(serving.started, 3),
             "workers": 1 if serving.peers is None else serving.peers.count,
@@ -86,6 +91,12 @@ def router(serving: Serving) -> APIRouter:
         return reply({**about, **live_figures(metrics.families(), now.bands), "latest": latest})
 
     return routes
+
+
+def _instance(serving: Serving) -> str:
+    """Tells the servers behind one address apart, and says nothing of where they run."""
+    process = os.getpid() if serving.peers is None else os.getppid()
+    return hashlib.sha256(f"{socket.gethostname()}:{process}".encode()).hexdigest()[:12]
 
 
 def _latest(serving: Serving, limit: int) -> tuple[str, list[dict[str, Any]]]:

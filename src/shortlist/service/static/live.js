@@ -96,7 +96,7 @@ function Counts({ sample }) {
   ];
   return html`<section class="facts-box" aria-labelledby="counts-title"><h2 id="counts-title">Since the start <small>${duration(sample.time - sample.started)} ago</small></h2>
     <dl class="fact-list" data-testid="counts">${facts.map(([name, text]) => html`<div key=${name}><dt>${name}</dt><dd>${text}</dd></div>`)}</dl>
-    <p class="fine">${plural(total(sample.queries), "list")} in all. ${sample.workers > 1 && `${sample.workers} workers, counted together. `}Behind several machines each answers for itself; the events are everybody's.</p></section>`;
+    <p class="fine">${plural(total(sample.queries), "list")} in all. ${sample.workers > 1 && `${sample.workers} workers, counted together. `}${sample.machines.length > 1 && "Each machine counts for itself; the events are everybody's."}</p></section>`;
 }
 
 function Board({ samples }) {
@@ -124,7 +124,7 @@ export function Live() {
   const newest = samples.at(-1);
   return html`<div class="live">
     <header class="hero is-small live-head"><div><h1>Live</h1>
-      <p>${newest ? html`${words(newest.model)} over ${plural(newest.items, "item")} · ${plural(newest.workers, "worker")} · asked every two seconds` : "\u00a0"}</p></div>
+      <p>${newest ? html`${words(newest.model)} over ${plural(newest.items, "item")} · ${plural(newest.workers, "worker")} ${newest.machines.length > 1 && `of one of ${newest.machines.length} machines `}· asked every two seconds` : "\u00a0"}</p></div>
       <button type="button" class="button" data-action="pause" aria-pressed=${String(paused)} onClick=${() => setPaused(!paused)}>
         <${Icon} name=${paused ? "play" : "pause"} /> ${paused ? "Go on" : "Pause"}</button></header>
     ${error && html`<${Problem} error=${error} retry=${retry} />`}

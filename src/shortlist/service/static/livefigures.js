@@ -63,11 +63,20 @@ export function pulse(newer, older) {
 /** Of several samples the one to compare with: about a minute old, or the oldest. */
 export const aMinuteAgo = (samples) => samples[Math.max(0, samples.length - 1 - RECENT)];
 
-/** Samples with one more; after a restart, which begins at nothing, the older ones say nothing. */
+const GONE = 20; // seconds after which a machine that does not answer any more is left for another
+
+/**
+ * Samples with one more. After a restart, which begins at nothing, the older ones say nothing. Where several machines stand
+ * behind one address, the figures stay those of the first that answered, and the events are everybody's.
+ */
 export function withSample(samples, sample) {
   const last = samples.at(-1);
-  const restarted = last && (countOf(sample, () => true) < countOf(last, () => true) || sample.model !== last.model);
-  return restarted ? [sample] : [...samples, sample].slice(-KEPT - 1);
+  const machines = [...new Set([...(last?.machines ?? []), sample.instance])];
+  if (last && sample.instance !== last.instance && sample.time - last.time < GONE) {
+    return [...samples.slice(0, -1), { ...last, machines, latest: sample.latest, events_store: sample.events_store }];
+  }
+  const isOther = last && (sample.instance !== last.instance || sample.model !== last.model || countOf(sample, () => true) < countOf(last, () => true));
+  return isOther ? [{ ...sample, machines: [sample.instance] }] : [...samples, { ...sample, machines }].slice(-KEPT - 1);
 }
 
 /** Requests by route, those of this page's own polling left out: {route, count, rate, p50, p95, failed}. */
