@@ -130,3 +130,11 @@ def test_the_artifacts_own_steps_and_curves_are_told(small: Recommender) -> None
 def test_a_step_that_does_not_fit_is_no_failure_of_the_model(small: Recommender) -> None:
     with pytest.raises(SettingsError, match=r"rerank\.0\.feature"):
         LiveRecommender(small, timeout=5).recommend(Query(user_id=3), rerank=steps_from([{"step": "diversity"}]))
+
+
+def test_a_half_life_that_suits_the_catalogue_is_suggested(client: TestClient) -> None:
+    """All items of this world came within an hour: thirty days, the default, would tell none from another."""
+    steps = {one["step"]: one for one in client.get("/v1/shape").json()["steps"]}
+    (half_life,) = (one for one in steps["freshness"]["settings"] if one["name"] == "half_life")
+    assert (half_life["default"], half_life["suggested"]) == ("30d", "1h")
+    assert half_life["suggested"] in half_life["options"]
