@@ -184,7 +184,8 @@ def _load(settings: Settings, known: Schema | None, events: str | None) -> tuple
         return load_dataset(settings, known), ""
     with kept_events(events, settings) as found:
         dataset = load_dataset(settings, known, found)
-        return dataset, f"{found.count:,} events of {found.source} are part of the log."
+        said = f"{found.count:,} events of {found.source} are part of the log"
+        return dataset, f"{said}; people chose from what was served: figures favour models like the one that served it."
 
 
 def _fit_seeds(

@@ -74,8 +74,8 @@ def refuse_the_same(folder: Path, settings: Settings, dataset: Dataset, said: st
     manifest = artifact.read_manifest(folder)
     if manifest["data_fingerprint"] == dataset.fingerprint and Settings.from_dict(manifest["settings"]) == settings:
         raise DataError(
-            f"--from {folder}: there is nothing new to learn: {said[:-1]}, and together they are what the artifact was "
-            "made of. Go on serving it, and train when more has happened."
+            f"--from {folder}: there is nothing new to learn: {said.partition(';')[0]}, and together they are what the "
+            "artifact was made of. Go on serving it, and train when more has happened."
         )
 
 
