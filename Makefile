@@ -23,6 +23,7 @@ help: ## list the targets
 demo: $(DEMO_INSTALLED) ## train the demo, print its report, serve the web page
 	$(BIN)/shortlist train examples/demo.toml --out artifacts/demo
 ifneq ($(SERVE),0)
+	$(BIN)/shortlist tradeoff artifacts/demo --step diversity --keep # for the page Shape
 	$(BIN)/shortlist serve artifacts/demo --port $(PORT)
 endif
 
