@@ -155,8 +155,9 @@ class ExposureLog:
                         connection.execute(_INSERT[connection.dialect.name], kept)
                 return
             except StoreError:
-                if self._closing.wait(_RETRY_SECONDS):
+                if self._closing.is_set():
                     raise
+                self._closing.wait(_RETRY_SECONDS)  # closing ends the wait, and there is one more try
 
 
 def _without_deleted(connection: Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
