@@ -36,10 +36,10 @@ class Remembered:
     a part (``is_timeless``), nothing is kept. So what another process wrote is seen as ever. May be asked by several threads.
 
     Args:
-        limit: recommended items held at most, in all answers, about 1 KB each; the least recently asked leave.
+        limit: recommended items held at most, in all answers, about 1.5 KB each; the least recently asked leave.
     """
 
-    def __init__(self, limit: int = 50_000) -> None:
+    def __init__(self, limit: int = 20_000) -> None:
         self.limit = limit
         self._held: OrderedDict[str, _Kept] = OrderedDict()
         self._items = 0
