@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.responses import FileResponse, Response
@@ -37,6 +38,8 @@ from shortlist.service.peers import Peers
 from shortlist.service.serving import Serving
 
 STATIC = Path(__file__).parent / "static"
+# FastAPI's own spans bear paths, and with them ids of people
+_SILENT: Any = {"tracing": False, "metrics": False, "logs": False}
 
 
 def create_app(
@@ -77,11 +80,7 @@ def create_app(
         version=version("shortlist"),
         description="Recommendations over HTTP.",
         lifespan=lifespan,
-        telemetry={
-            "tracing": False,
-            "metrics": False,
-            "logs": False,
-        },  # its spans bear paths, and with them ids of people
+        telemetry=_SILENT,
     )
     if keys is not None or rate is not None:
         limits = None if rate is None else Limits(rate)
