@@ -24,12 +24,12 @@ def explanation(item: Recommendation) -> RenderableType:
 
 
 def percent(share: float) -> str:
-    """A share with its sign.
+    r"""A share with its sign, in one piece where lines are broken.
 
     >>> percent(0.384), percent(-0.2)
-    ('+38 %', '−20 %')
+    ('+38\xa0%', '−20\xa0%')
     """
-    return f"{'−' if share < 0 else '+'}{abs(share):.0%}".replace("%", " %")
+    return f"{'−' if share < 0 else '+'}{abs(share):.0%}".replace("%", "\N{NO-BREAK SPACE}%")
 
 
 def number(value: float) -> str:
