@@ -1,7 +1,7 @@
 """The innermost loops of ``clusters``, compiled by numba: inverted lists are read where Faiss keeps them.
 
 One pass chooses a query's clusters, scores their items, and leaves out what has been seen, before anything is handed to Python:
-the answers of ``clusters`` with Faiss alone, in half of the time and less.
+the answers of ``clusters`` with Faiss alone, in about half of the time.
 """
 
 # ruff: noqa: ARG001 - the arguments of an intrinsic are types; numba passes the values

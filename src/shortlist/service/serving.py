@@ -65,10 +65,10 @@ class Generation:
     def with_items(self, changes: Sequence[ItemChange]) -> Generation:
         """The artifact with items that came, changed or went since; everything else is shared."""
         live = _with_items(self.live, self.items, changes)
-        if live is self.live:
-            return self
+        # an arm's artifact may have an item that this one has not
         arms = {name: (_with_items(one, items, changes), items) for name, (one, items) in self.arms.items()}
-        return replace(self, live=live, catalogue=self.catalogue.over(live.recommender), arms=arms)
+        catalogue = self.catalogue if live is self.live else self.catalogue.over(live.recommender)
+        return replace(self, live=live, catalogue=catalogue, arms=arms)
 
     @property
     def recommender(self) -> Recommender:
