@@ -28,7 +28,7 @@ ifneq ($(SERVE),0)
 endif
 
 test: $(DEV_INSTALLED) ## run every test and every documented example
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(DEV_INSTALLED) ## check style, formatting and types
 	$(BIN)/ruff check .

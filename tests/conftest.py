@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 import shortlist.training  # noqa: F401 - sets how PyTorch's threads wait, before anybody imports it
 from shortlist.data.dataset import Dataset
@@ -32,7 +33,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 def pytest_unconfigure(config: pytest.Config) -> None:
     """End before PyTorch and DuckDB are torn down: their bindings would print a page about leaks below the result."""
     status = getattr(config, "_shortlist_status", None)
-    if status is not None:
+    if status is not None and not os.environ.get("PYTEST_XDIST_WORKER"):  # a worker still has to say goodbye
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(int(status))
@@ -59,10 +60,15 @@ def demo_settings() -> Settings:
 
 @pytest.fixture(scope="session")
 def demo_folder(tmp_path_factory: pytest.TempPathFactory, demo_settings: Settings) -> Path:
+    """Trained once, also where the tests are spread over several processes; nobody may write into it."""
     from shortlist.training.run import train
 
-    folder = tmp_path_factory.mktemp("artifacts") / "demo"
-    train(demo_settings, folder)
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    shared = tmp_path_factory.getbasetemp().parent if is_worker else tmp_path_factory.mktemp("artifacts")
+    folder = shared / "demo"
+    with FileLock(shared / "demo.lock"):
+        if not folder.exists():
+            train(demo_settings, folder)
     return folder
 
 

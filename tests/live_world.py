@@ -14,9 +14,9 @@ ITEMS = range(100, 140)
 EVEN, ODD = [item for item in ITEMS if item % 2 == 0], [item for item in ITEMS if item % 2]
 
 
-def small_artifact(folder: Path, seed: int = 0, model: str = "item_knn") -> Path:
+def small_artifact(folder: Path, seed: int = 0, model: str = "item_knn", num_items: int = 40) -> Path:
     """Users 0 to 59, even ones of even taste; dislikes are values of 1."""
-    world = two_tastes(seed=seed)
+    world = two_tastes(items=num_items, seed=seed)
     given = Settings.from_dict(
         {
             "data": {

@@ -177,3 +177,22 @@ def test_a_query_has_its_first_targets_time_and_that_of_its_last_item(method: st
         assert time[n] == log.timestamp[asked].min()
         history = mine[np.isin(log.item_idx[mine], test.queries.liked.row(n)) & (log.timestamp[mine] <= time[n])]
         np.testing.assert_equal(last[n], float(log.timestamp[history].max()) if len(history) else np.nan)
+
+
+def test_a_sample_keeps_queries_and_targets_together(world: Dataset) -> None:
+    parts = split(world, SplitSettings())
+    few = parts.test.sample(7)
+    assert len(few) == len(few.targets) == len(few.queries) == len(few.seen) == 7
+    place = {int(user): row for row, user in enumerate(parts.test.user_idx)}
+    for row, user in enumerate(few.user_idx):
+        assert few.targets.row(row).tolist() == parts.test.targets.row(place[int(user)]).tolist()
+        assert few.queries.liked.row(row).tolist() == parts.test.queries.liked.row(place[int(user)]).tolist()
+    assert parts.test.sample(10_000) is parts.test
+
+
+def test_of_many_people_some_are_asked_for_validation(world: Dataset) -> None:
+    all_of_them, some = (split(world, SplitSettings(**given)) for given in ({}, {"valid_queries": 9}))
+    assert (len(all_of_them.valid), len(some.valid)) == (60, 9)
+    assert set(some.valid.user_idx) < set(all_of_them.valid.user_idx)
+    assert len(some.train_and_valid) == len(all_of_them.train_and_valid)
+    assert len(some.test) == len(all_of_them.test)

@@ -6,7 +6,6 @@ import copy
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 from shortlist.evaluation.html import render
 from shortlist.recommender import Recommender
 from shortlist.recommender.model_card import model_card
+from tests.chromium import started
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 MODELS = ("softmax_dnn", "popularity", "ease")
@@ -226,25 +226,9 @@ def test_missing_parts_are_no_error(name: str) -> None:
     assert [one["name"] for one in held(page)["artifacts"]] == [one for one, _ in PAGES[name]]
 
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-
-
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    if not (CHROMIUM and DRIVER):
-        pytest.skip("needs chromium and chromedriver on the PATH")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    arguments = ["--headless=new", "--disable-gpu", "--disable-quic", "--no-first-run", "--window-size=1280,900"]
-    arguments += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    arguments += [f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"]
-    arguments += ["--no-sandbox"] if os.geteuid() == 0 else []
-    for argument in arguments:
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER))
+    driver = started(tmp_path_factory.mktemp("chromium"))
     yield driver
     driver.quit()
 

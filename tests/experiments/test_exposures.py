@@ -22,6 +22,8 @@ from shortlist.recommender import Query, Recommender
 from shortlist.recommender.passage import Draw
 from shortlist.service import schemas
 from shortlist.service.app import create_app
+from tests.live_world import small_artifact
+from tests.service.test_events_http import free_port, items
 
 TWO = ExperimentSettings.from_dict(
     {
@@ -164,11 +166,26 @@ def test_artifacts_that_draw_before_the_end_cannot_be_an_arm(small: Recommender,
         create_app(small.reranked(steps), store, experiment=everybody)
 
 
+def test_an_item_that_only_an_arms_artifact_has_goes_there_too(small: Recommender, tmp_path: Path) -> None:
+    larger = small_artifact(tmp_path / "larger", num_items=60)
+    both = {"now": {"share": 0.5}, "larger": {"share": 0.5, "artifact": str(larger)}}
+    experiment = ExperimentSettings.from_dict({"name": "sizes", "arms": both})
+    shares = {name: arm.share for name, arm in experiment.arms.items()}
+    user = next(one for one in range(0, 60, 2) if arm_of("sizes", one, shares) == "larger")
+    with TestClient(create_app(small, EventStore(f"{tmp_path}/events.db"), experiment=experiment)) as client:
+        item = next(one for one in items(client, user) if one >= 140)
+        assert client.put(f"/v1/items/{item}", json={"title": "Other", "tags": ["even"], "size": 1}).status_code == 201
+        assert items(client, user, where='title = "Other"') == [item]
+        assert client.delete(f"/v1/items/{item}").status_code == 200
+        left = items(client, user)
+        assert item not in left
+        assert any(one >= 140 for one in left)
+
+
 def test_an_experiment_needs_a_store_and_a_file(small_folder: Path, tmp_path: Path) -> None:
     from typer.testing import CliRunner
 
     from shortlist.cli.app import app
-    from tests.service.test_events_http import free_port
 
     command = ["serve", str(small_folder), "--port", str(free_port()), "--experiment", str(tmp_path / "no.toml")]
     without = CliRunner().invoke(app, [*command, "--events", "none"])

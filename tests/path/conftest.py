@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 import time
@@ -17,6 +16,7 @@ from shortlist.events import EventStore
 from shortlist.recommender import Recommender
 from shortlist.service.app import create_app
 from shortlist.service.keys import Keyring
+from tests.chromium import started
 
 
 @contextmanager
@@ -42,20 +42,6 @@ def address(demo: Recommender, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    from selenium import webdriver
-
-    from tests.path.pages import CHROMIUM, DRIVER
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM or ""
-    arguments = ["--headless=new", "--disable-quic", "--no-first-run", "--window-size=1280,900"]
-    arguments += ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]  # WebGL without a GPU
-    arguments += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    arguments += [f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"]
-    arguments += ["--no-sandbox"] if os.geteuid() == 0 else []
-    for argument in arguments:
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER))
+    driver = started(tmp_path_factory.mktemp("chromium"))
     yield driver
     driver.quit()

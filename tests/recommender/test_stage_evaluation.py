@@ -9,7 +9,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.splitting import Split, split
 from shortlist.evaluation.evaluator import evaluate as evaluate_retriever
 from shortlist.recommender import Recommender
-from shortlist.recommender.stage_evaluation import StagedHoldout, evaluate_stages, padded, sample
+from shortlist.recommender.stage_evaluation import StagedHoldout, evaluate_stages, padded
 from shortlist.settings import Settings
 from shortlist.training.retrievers import fit_retriever, serve
 
@@ -70,16 +70,6 @@ def test_steps_know_nothing_of_what_comes_later(recommender: Recommender, parts:
     for item in range(world.num_items):
         own = log.timestamp[log.item_idx == item]
         assert step.times[item] == own.min() if len(own) else np.isnan(step.times[item])  # type: ignore[attr-defined]
-
-
-def test_a_sample_keeps_queries_and_targets_together(parts: Split) -> None:
-    few = sample(parts.test, 7)
-    assert len(few) == len(few.targets) == len(few.queries) == len(few.seen) == 7
-    place = {int(user): row for row, user in enumerate(parts.test.user_idx)}
-    for row, user in enumerate(few.user_idx):
-        assert few.targets.row(row).tolist() == parts.test.targets.row(place[int(user)]).tolist()
-        assert few.queries.liked.row(row).tolist() == parts.test.queries.liked.row(place[int(user)]).tolist()
-    assert sample(parts.test, 10_000) is parts.test
 
 
 def test_blocks_make_no_difference(recommender: Recommender, parts: Split, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -187,3 +187,10 @@ def test_decay_pulls_at_matrices_and_leaves_biases() -> None:
     for name, one in model.named_parameters():
         left = (1 - 0.01 * 0.5) ** (6 * 4) if name.endswith("weight") else 1.0
         torch.testing.assert_close(one.detach(), before[name] * left)
+
+
+@pytest.mark.parametrize(("most", "seen"), [(3, 3), (9, 4), (None, 4)])
+def test_an_epoch_of_a_long_log_ends_after_its_steps(rates: list[float], most: int | None, seen: int) -> None:
+    model = make()
+    run(model, lambda: error_of(model), settings(epochs=2, epoch_steps=most))
+    assert len(rates) == 2 * seen

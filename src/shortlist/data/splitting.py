@@ -61,6 +61,12 @@ class Holdout:
             negatives=None if self.negatives is None else self.negatives.take(rows),
         )
 
+    def sample(self, most: int, seed: int = 0) -> Holdout:
+        """At most so many of the queries, in their order."""
+        if len(self) <= most:
+            return self
+        return self.take(np.sort(np.random.default_rng(seed).choice(len(self), most, replace=False)))
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
@@ -103,6 +109,7 @@ def split(dataset: Dataset, settings: SplitSettings, seed: int = 0) -> Split:
         asked = [np.flatnonzero(~dataset.not_asked[one.user_idx]) for one in (valid, test)]
         notes["num_queries_left_out"] = len(valid) + len(test) - sum(map(len, asked))
         valid, test = valid.take(asked[0]), test.take(asked[1])
+    valid = valid.sample(settings.valid_queries, seed)
     for name, size in (
         ("training part", len(train)),
         ("validation part", len(valid)),

@@ -12,7 +12,7 @@ from shortlist.events.store import Happened, UserEvents
 from shortlist.recommender.query import Answer, Explain, Query
 from shortlist.recommender.recommender import Recommender
 
-_TIMELESS_RANKERS = {"gmf", "mlp", "neumf"}
+_TIMELESS_RANKERS = {"gmf", "mlp", "neumf", "logistic_mf"}
 _TIMELESS_STEPS = {"diversity", "calibration", "popularity", "rules", "boost"}
 _TIMELESS_FEATURES = {None, "history_count"}
 _MOST_EVENTS, _MOST_IDS = 200, 200  # longer questions cost more to compare than they would save

@@ -98,7 +98,7 @@ def evaluate_stages(recommender: Recommender, holdout: Holdout, log: Interaction
     if recommender.funnel.ranker is None and not recommender.settings.rerank:
         return {}
     k, seed = page_length(recommender), recommender.settings.seed
-    staged = StagedHoldout.of(recommender, sample(holdout, MOST_QUERIES, seed), log, k)
+    staged = StagedHoldout.of(recommender, holdout.sample(MOST_QUERIES, seed), log, k)
     passages = staged.reshaped(recommender.settings.rerank)
     names = passages[0].names()
     stages = [
@@ -116,14 +116,6 @@ def page_length(recommender: Recommender) -> int:
 def learned_from(parts: Split, *, refit: bool) -> Interactions:
     """What the models of an artifact were fitted on."""
     return parts.train_and_valid if refit else parts.train
-
-
-def sample(holdout: Holdout, most: int, seed: int = 0) -> Holdout:
-    """At most so many of the queries, in their order."""
-    if len(holdout) <= most:
-        return holdout
-    rows = np.sort(np.random.default_rng(seed).choice(len(holdout), most, replace=False))
-    return holdout.take(rows)
 
 
 def padded(lists: Sequence[ScoredItems], width: int | None = None) -> NDArray[np.int32]:

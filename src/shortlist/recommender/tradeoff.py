@@ -19,7 +19,7 @@ from shortlist.evaluation.report import plain
 from shortlist.evaluation.stage_table import add_columns, cells, figure_table, shown_names
 from shortlist.evaluation.statistics import compare, resampled_means
 from shortlist.recommender.recommender import Recommender
-from shortlist.recommender.stage_evaluation import StagedHoldout, learned_from, padded, page_length, sample
+from shortlist.recommender.stage_evaluation import StagedHoldout, learned_from, padded, page_length
 from shortlist.settings import RerankSettings
 from shortlist.settings.reranking import AnyStep
 
@@ -191,11 +191,11 @@ def _parts(
     parts = split(recommender.dataset, settings.split, settings.seed)
     log, seed = learned_from(parts, refit=settings.training.refit), settings.seed
     if not settings.training.refit and len(parts.valid):
-        chosen_on = (sample(parts.valid, most, seed), log, "the validation part")
-        return chosen_on, (sample(parts.test, most, seed), log, "the test")
+        chosen_on = (parts.valid.sample(most, seed), log, "the validation part")
+        return chosen_on, (parts.test.sample(most, seed), log, "the test")
     order = np.random.default_rng(seed).permutation(len(parts.test))
     halves = [parts.test.take(np.sort(one)) for one in np.array_split(order, 2)]
-    one, other = (sample(half, most, seed) for half in halves)
+    one, other = (half.sample(most, seed) for half in halves)
     return (one, log, "one half of the test (validation was trained on)"), (other, log, "the other half of the test")
 
 

@@ -155,6 +155,10 @@ class SplitSettings(Table):
     valid_fraction: Fraction = Field(
         0.1, description="share for validation (by_time and random: of rows, by_user: of users)"
     )
+    valid_queries: Positive = Field(
+        50_000,
+        description="most queries for validation: of more people so many are drawn, for each epoch asks all of them",
+    )
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(0.2, description="share for the test, likewise")
     query_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.8, description="by_user: share of a held-out user's history that is the question"

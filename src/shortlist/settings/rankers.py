@@ -59,6 +59,29 @@ class NCFSettings(Table):
         return self
 
 
+class LogisticMFSettings(Table):
+    """Matrix factorization by logistic loss and plain SGD (Rendle et al. 2020): users and items by their ids."""
+
+    model: Literal["logistic_mf"] = "logistic_mf"
+    candidates: Positive = Field(200, description="so many of the retriever's best are ranked anew")
+    embedding_dim: Annotated[Positive, OneOf((32, 64, 128, 192))] = Field(64, description="width of the vectors")
+    num_negatives: Annotated[Positive, Range(1, 8)] = Field(
+        8, description="items the user has not, drawn anew each epoch beside every positive"
+    )
+    epochs: Positive = Field(64, description="at most this many passes over the positives")
+    learning_rate: Annotated[float, Field(gt=0), Range(0.001, 0.05, log=True)] = Field(
+        0.004, description="step size; every sample takes a step of its own"
+    )
+    regularization: Annotated[float, Field(ge=0), Range(0.0005, 0.05, log=True)] = Field(
+        0.005, description="λ: a sample costs λ / 2 times the squared lengths of its vectors more"
+    )
+    schedule: Literal["constant", "cosine"] = Field(
+        "constant", description="the learning rate stays, or falls from epoch to epoch along half a cosine"
+    )
+    init_scale: Annotated[float, Field(gt=0)] = Field(0.1, description="σ of the starting vectors")
+    patience: Positive = Field(10, description="stop after this many epochs without a better validation figure")
+
+
 class RankerTargets(Table):
     """Exponents of what a feature ranker foretells: score = p(liked)^liked · (1 − p(disliked))^disliked · value^value."""
 
@@ -151,4 +174,4 @@ class BoostedTreesSettings(FeatureRankerSettings):
     patience: Positive = Field(30, description="stop after this many trees without a better validation figure")
 
 
-RankerSettings = NCFSettings | DeepCrossSettings | BoostedTreesSettings
+RankerSettings = NCFSettings | LogisticMFSettings | DeepCrossSettings | BoostedTreesSettings

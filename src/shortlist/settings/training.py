@@ -34,6 +34,10 @@ class TrainingSettings(Table):
     batch_size: Annotated[Positive, OneOf((128, 256, 512, 1024))] = Field(
         256, description="queries a step; with a transformer, positions of sequences"
     )
+    epoch_steps: Positive | None = Field(
+        2000,
+        description="most steps of an epoch: of a longer log each epoch draws so many anew, and validation comes after them",
+    )
     learning_rate: Annotated[float, Field(gt=0), Range(0.0005, 0.02, log=True)] = Field(
         0.003, description="AdamW's step size"
     )

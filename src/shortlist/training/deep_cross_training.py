@@ -61,6 +61,7 @@ def fit_deep_cross(
     settings = TrainingSettings(
         epochs=chosen.epochs,
         batch_size=chosen.batch_size,
+        epoch_steps=None,
         learning_rate=chosen.learning_rate,
         weight_decay=chosen.weight_decay,
         average=chosen.average,

@@ -107,6 +107,7 @@ def _training_settings(chosen: NCFSettings, rate: float, num_positives: int) -> 
     return TrainingSettings(
         epochs=chosen.epochs,
         batch_size=batch_size,
+        epoch_steps=None,
         learning_rate=rate,
         schedule=chosen.schedule,
         average=chosen.average,

@@ -93,9 +93,15 @@ class Pieces:
             states = np.random.SeedSequence(numbers).generate_state(self.number, np.uint64) >> np.uint64(1)
             self.generators = [torch.Generator().manual_seed(int(state)) for state in states]
 
-    def steps(self, rng: np.random.Generator) -> Iterator[list[Any]]:
-        """The batches of one epoch, each in its pieces; with several, the next is made while the last is worked on."""
+    def steps(self, rng: np.random.Generator, most: int | None = None) -> Iterator[list[Any]]:
+        """The batches of one epoch, each in its pieces; with several, the next is made while the last is worked on.
+
+        Args:
+            rng: draws the order.
+            most: end after this many steps; None: with the last batch.
+        """
         batches = self.objective.epoch(max(1, self.batch_size // self.number), rng)
+        batches = islice(batches, None if most is None else most * self.number)
 
         def make() -> list[Any]:
             return list(islice(batches, self.number))

@@ -24,6 +24,7 @@ class Progress:
 
     def __init__(self, per_epoch: int = 1, figure: str = "", console: Console | None = None) -> None:
         self.per_epoch, self.figure, self.console = per_epoch, figure, console
+        self._seen = 0
         self._bar: RichProgress | None = None
         self._task: TaskID | None = None
 
@@ -47,6 +48,7 @@ class Progress:
 
     def batch_ended(self, epoch: int, loss: float, targets: int) -> None:
         """Advance the bar."""
+        self._seen += targets
         if self._bar is None:
             return
         if self._task is None:
@@ -56,7 +58,8 @@ class Progress:
     def epoch_ended(self, record: EpochRecord, *, is_best: bool) -> None:
         """Write the epoch's line."""
         if self._bar is not None and self._task is not None:
-            self._bar.reset(self._task)
+            self._bar.reset(self._task, total=self._seen)  # of a long log an epoch is a part, which the first one shows
+        self._seen = 0
         figure = ""
         if record.validation is not None:
             figure = f"  validation {self.figure} {record.validation:.4f}{'  ← best so far' if is_best else ''}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,19 +12,22 @@ from typing import Any
 from rich.console import Console
 
 from shortlist.data.dataset import Dataset
+from shortlist.data.interactions import Interactions
 from shortlist.data.splitting import Split
 from shortlist.evaluation.ranked import RankedCandidates
 from shortlist.models.base import Retriever
 from shortlist.models.boosted_trees import BoostedTrees
 from shortlist.models.ncf import NCF
 from shortlist.recommender.served_ranker import ServedRanker, load_ranker, save_boosted_trees, save_ncf
-from shortlist.settings import NCFSettings, NetworkSettings, RankerSettings, Settings
+from shortlist.settings import LogisticMFSettings, NCFSettings, NetworkSettings, RankerSettings, Settings
 from shortlist.training.baselines import fit_closed_form
 from shortlist.training.checkpoint import Checkpoint
 from shortlist.training.export import save_deep_cross
 from shortlist.training.feature_rankers import FeatureRanker, fit_feature_ranker
+from shortlist.training.logistic_mf import fit_logistic_mf
 from shortlist.training.ncf_training import fit_ncf
 from shortlist.training.retrievers import Fitted
+from shortlist.training.trainer import TrainingRun
 
 
 @dataclass(frozen=True)
@@ -78,18 +81,18 @@ def fit_ranker(
         known = _fingerprint(settings, split, part)
         return lambda stage: Checkpoint(checkpoint_folder / f"ranker-{part}-{stage}", known)
 
-    if not isinstance(chosen, NCFSettings):
+    if not isinstance(chosen, NCFSettings | LogisticMFSettings):
         kept = checkpoint("selection")(chosen.model)
         ranker, found, course = fit_feature_ranker(dataset, split, settings, retriever, served, epochs, console, kept)
         return FittedRanker(ranker, chosen, found, course)
-    return _fit_ncf(dataset, split, settings, chosen, retriever, console, checkpoint)
+    return _fit_on_ids(dataset, split, settings, chosen, retriever, console, checkpoint)
 
 
-def _fit_ncf(
+def _fit_on_ids(
     dataset: Dataset,
     split: Split,
     settings: Settings,
-    chosen: NCFSettings,
+    chosen: NCFSettings | LogisticMFSettings,
     retriever: Retriever,
     console: Console | None,
     checkpoint: Callable[[str], Callable[[str], Checkpoint | None]],
@@ -97,20 +100,16 @@ def _fit_ncf(
     select_on = settings.evaluation.select_on
     candidates = RankedCandidates(retriever, split.valid, chosen.candidates)
 
-    shared: dict[str, Any] = {
-        "seed": settings.seed,
-        "device": settings.training.device,
-        "figure": select_on,
-        "console": console,
-    }
-    ranker, runs = fit_ncf(
-        split.train,
-        dataset.num_items,
-        chosen,
-        lambda one: candidates.figure(one, select_on),
-        checkpoints=checkpoint("selection"),
-        **shared,
-    )
+    def fitted(
+        train: Interactions, judge: Callable[[NCF], float] | None, part: str, epochs: Mapping[str, int] | None = None
+    ) -> tuple[NCF, dict[str, TrainingRun]]:
+        shared: dict[str, Any] = {"seed": settings.seed, "figure": select_on, "console": console, "epochs": epochs}
+        if isinstance(chosen, LogisticMFSettings):
+            return fit_logistic_mf(train, dataset.num_items, chosen, judge, **shared)
+        shared |= {"device": settings.training.device, "checkpoints": checkpoint(part)}
+        return fit_ncf(train, dataset.num_items, chosen, judge, **shared)
+
+    ranker, runs = fitted(split.train, lambda one: candidates.figure(one, select_on), "selection")
     epochs = {stage: run.best_epoch for stage, run in runs.items()}
     course: dict[str, Any] = {"selection": {stage: run.to_dict() for stage, run in runs.items()}}
     interrupted = any(run.ended_by == "interrupt" for run in runs.values())
@@ -118,15 +117,7 @@ def _fit_ncf(
         if console is not None:
             told = ", ".join(f"{stage} {number} epochs" for stage, number in epochs.items())
             console.print(f"fitting the ranker anew on training and validation part: {told}")
-        ranker, again = fit_ncf(
-            split.train_and_valid,
-            dataset.num_items,
-            chosen,
-            None,
-            checkpoints=checkpoint("refit"),
-            epochs=epochs,
-            **shared,
-        )
+        ranker, again = fitted(split.train_and_valid, None, "refit", epochs)
         course["refit"] = {stage: run.to_dict() for stage, run in again.items()}
     found = {"epochs": epochs[chosen.model], "validation": runs[chosen.model].best_validation}
     return FittedRanker(ranker, chosen, found, course)

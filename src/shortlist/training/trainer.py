@@ -149,7 +149,7 @@ def _train_epoch(
     rng = np.random.default_rng([seed, epoch])
     model.train()
     total, count = 0.0, 0
-    for number, step in enumerate(pieces.steps(rng), start=1):
+    for number, step in enumerate(pieces.steps(rng, settings.epoch_steps), start=1):
         _set_learning_rate(optimizer, _learning_rate(settings, epoch, average.steps))
         value, size = pieces.loss_and_gradient(step), sum(len(piece) for piece in step)
         if not math.isfinite(value):
