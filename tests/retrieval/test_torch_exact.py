@@ -82,10 +82,9 @@ def test_ties_and_better_ones_across_tiles(device: str, order: int) -> None:
     assert found[3].item_idx.tolist() == (
         [*range(95, 99), *range(90, 95), 85, 86, 87] if order > 0 else [*range(1, 13)]
     )
-    zeros = TorchIndex(np.array([[0], [-0.0]] * 15, np.float32), device, **TILES)
-    one = zeros.search(np.array([[-1]], np.float32), 30, Candidates(Ragged.empty(1)))[0]
-    assert one.item_idx.tolist() == list(range(30)), "-0 and 0 are one number"
-    assert not np.signbit(one.score).any()
+    nothing = torch.zeros((1, 2), dtype=torch.int64), torch.full((1, 2), -torch.inf)
+    item, score = torch_exact._joined(*nothing, torch.tensor([0, 0]), torch.tensor([3, 4]), torch.tensor([-0.0, 0.0]))
+    assert (item.tolist(), score.signbit().any().item()) == ([[3, 4]], False), "-0 and 0 are one number"
 
 
 def test_corners(device: str) -> None:
