@@ -102,6 +102,7 @@ def test_rooms_keep_apart(room: str) -> None:
                     "numba",
                     "llvmlite",
                 }  # the fast road beside a plain one
+                compiled = compiled or (file.name.startswith("torch_") and name.split(".")[0] == "torch")  # and a GPU's
                 assert own or not known or compiled, f"{file.relative_to(SOURCE)} imports {name}"
 
 
@@ -128,10 +129,17 @@ sys.meta_path.insert(0, Absent())
 import shortlist
 from shortlist.recommender.evaluation import evaluate
 from shortlist.recommender.precompute import precompute
+from shortlist.errors import SettingsError
 from shortlist.service.app import create_app
 recommender = shortlist.load(sys.argv[1])
 assert len(recommender.recommend(shortlist.Query(history=[1, 588])).items) == 10
-assert precompute(sys.argv[1], sys.argv[2], shortlist.Query(k=2)).rows == 2 * recommender.dataset.num_users
+assert precompute(sys.argv[1], sys.argv[2], shortlist.Query(k=2), device="auto").rows == 2 * recommender.dataset.num_users
+try:
+    precompute(sys.argv[1], sys.argv[2], device="cuda")
+except SettingsError as error:
+    assert "needs PyTorch" in str(error) and "pip install 'shortlist[train]'" in str(error), error
+else:
+    raise AssertionError("no PyTorch is there")
 evaluate(recommender)
 from shortlist.events import Event, EventStore
 store = EventStore(sys.argv[2] + ".db")

@@ -60,6 +60,7 @@ def test_the_file_and_one_document(folder: Path, tmp_path: Path) -> None:
         "k": 3,
         "time": None,
         "kept": 0,
+        "device": "cpu",
         "seconds": 0,
     }
     rows = pq.read_table(file).to_pylist()
@@ -98,14 +99,22 @@ def test_ctrl_c_and_on(folder: Path, tmp_path: Path) -> None:
     [
         ((), 2, "--out"),
         (("--out", "FILE", "--feature", "hour"), 2, "NAME=VALUE"),
+        (("--out", "FILE", "--device", "tpu"), 2, "'auto', 'cpu', 'cuda'"),
+        (("--out", "FILE", "--device", "cuda"), 1, "device = cuda: PyTorch"),
         (("--out", "FILE", "-k", "0"), 1, "expected 1 to 24 (the corpus), got 0"),
         (("--out", "FILE", "--where", "year >"), 1, "Expected a number"),
         (("--out", "FILE", "--allow", "0,x"), 1, "allow: 1 of 2 items are not known (x)"),
     ],
 )
 def test_failures_are_explained(
-    folder: Path, tmp_path: Path, arguments: tuple[str, ...], status: int, message: str
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    status: int,
+    message: str,
 ) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     file = tmp_path / "lists.parquet"
     done = run("precompute", folder, *[str(file) if one == "FILE" else one for one in arguments])
     assert (done.returncode, done.stdout) == (status, "")

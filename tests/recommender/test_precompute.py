@@ -26,6 +26,8 @@ from shortlist.recommender import Query, Recommender, artifact
 from shortlist.recommender import precompute as module
 from shortlist.recommender.parts import Parts
 from shortlist.recommender.precompute import precompute
+from shortlist.retrieval import Candidates, ScoredItems, Vectors
+from shortlist.retrieval.torch_exact import TorchIndex
 from shortlist.settings import Settings
 from shortlist.training.retrievers import fit_retriever, serve
 
@@ -337,3 +339,47 @@ def test_many_items_a_user_make_smaller_parts(mf: Path, tmp_path: Path, monkeypa
     assert [groups.row_group(i).num_rows for i in range(groups.num_row_groups)][-1] == 50
     assert groups.num_row_groups == 4
     assert json.loads(pq.read_schema(file).metadata[b"shortlist"])["lists_a_part"] == 10
+
+
+class Elsewhere:
+    """PyTorch's CPU, in place of a GPU."""
+
+    def __init__(self, vectors: Vectors) -> None:
+        self.index = TorchIndex(vectors, "cpu")
+        self.device = "elsewhere" if isinstance(vectors, np.ndarray) else self.index.device
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def search(self, query_vectors: Vectors, k: int, candidates: Candidates) -> list[ScoredItems]:
+        return self.index.search(query_vectors, k, candidates)
+
+
+@pytest.mark.parametrize(("model", "of"), [("mf", "users"), ("mf", "items"), ("item_knn", "users")])
+@pytest.mark.usefixtures("small_parts")
+def test_another_device_gives_the_same_lists(
+    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, of: module.Of
+) -> None:
+    folder, query = saved(data, tmp_path, model), Query(k=5, where="size >= 4")
+    plain, file = tmp_path / "plain.parquet", tmp_path / "lists.parquet"
+    assert precompute(folder, plain, query, of=of).device == "cpu"
+    monkeypatch.setattr(module, "index_on", lambda device: Elsewhere if device == "cuda" else None)
+    written = precompute(folder, file, query, of=of, device="cuda")
+    assert written.device == ("cpu" if model == "item_knn" else "elsewhere"), "sparse vectors stay on the CPU"
+    rows, expected = pq.read_table(file), pq.read_table(plain)
+    assert rows.drop_columns("score").equals(expected.drop_columns("score"))
+    np.testing.assert_allclose(rows["score"], expected["score"], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_one_device_does_not_go_on_where_another_stopped(
+    mf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "index_on", lambda device: Elsewhere if device == "cuda" else None)
+    file = tmp_path / "lists.parquet"
+    with pytest.MonkeyPatch.context() as patch:
+        stop_after(patch, 2)
+        with pytest.raises(KeyboardInterrupt):
+            precompute(mf, file, Query(k=5))
+    with pytest.raises(ArtifactError, match='device: was "cpu", is now "elsewhere"'):
+        precompute(mf, file, Query(k=5), device="cuda")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from shortlist.models.base import Retriever
 from shortlist.recommender import Query, Recommender, artifact
 from shortlist.recommender.served_retriever import ServedRetriever
 from shortlist.recommender.sources import SimilarToLast, merged
-from shortlist.retrieval import ScoredItems
+from shortlist.retrieval import ExactIndex, ScoredItems
+from shortlist.retrieval.torch_exact import TorchIndex
 from shortlist.settings import Settings
 from shortlist.training.baselines import check_sources, fit_baselines
 from shortlist.training.retrievers import fit_retriever, serve
@@ -138,3 +140,19 @@ def test_a_source_is_added_without_training(world: Dataset, fitted: dict[str, Se
     too_small = FITTED.evaluation.model_copy(update={"baseline_max_items": 3})
     with pytest.raises(SettingsError, match=r'"ease" cannot be fitted: .* items by as many weights'):
         check_sources(world, with_sources({"model": "ease"}).model_copy(update={"evaluation": too_small}))
+
+
+def test_other_indexes_search_all_sources(world: Dataset, fitted: dict[str, ServedRetriever]) -> None:
+    sources = (
+        {"model": "ease", "quota": 5},
+        {"model": "popularity", "quota": 5},
+        {"model": "similar_to_last", "quota": 5},
+    )
+    usual = recommender(world, fitted, *sources)
+    other = usual.searched_in(partial(TorchIndex, device="cpu"))
+    indexes = [other.index, other.funnel.index, other.similarity_index, *(one.index for one in other.funnel.sources)]
+    assert [type(one) for one in indexes] == [TorchIndex] * 6
+    assert isinstance(usual.similarity_index, ExactIndex), "what was copied stays as it was"
+    queries = [Query(user_id=user, k=6) for user in range(10)]
+    for one, same in zip(usual.search(queries), other.search(queries), strict=True):
+        assert one.item_idx.tolist() == same.item_idx.tolist()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -31,6 +31,10 @@ def precompute(
     items: Annotated[
         bool, typer.Option("--items", help="In place of users' lists the items most similar to each item.")
     ] = False,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"],
+        typer.Option(help="Where vectors are searched; cuda needs PyTorch, auto takes it where there is a GPU."),
+    ] = "cpu",
     json: JsonFlag = False,
 ) -> None:
     """Write the best items of every known user to a Parquet file; the same command after a kill goes on."""
@@ -46,12 +50,13 @@ def precompute(
         features=features,
         time=time,
     )
-    written = run(folder, file, query, err(), of="items" if items else "users")
+    written = run(folder, file, query, err(), of="items" if items else "users", device=device)
     if json:
         print_json(written.to_dict())
     else:
+        where_searched = "" if device == "cpu" else f", searched on {written.device}"
         out().print(
             f"{written.file}: {written.rows:,} rows for {written.lists:,} {written.of}, up to {written.k} items each, in "
-            f"{written.seconds:.1f} s",
+            f"{written.seconds:.1f} s{where_searched}",
             soft_wrap=True,
         )

@@ -27,6 +27,7 @@ from shortlist.recommender.parts import Parts
 from shortlist.recommender.query import Query
 from shortlist.recommender.recommender import Recommender
 from shortlist.retrieval import ScoredItems
+from shortlist.retrieval.devices import Device, index_on
 
 _LISTS_A_PART, _ROWS_A_PART = 1024, 2_000_000
 _OF_THE_CLOCK = ("hour", "weekday", "since_last")
@@ -47,6 +48,7 @@ class Precomputed:
         k: items a list has at most.
         time: the moment all lists are asked at, ISO 8601; None where answers do not depend on it.
         kept: lists that an earlier run had finished.
+        device: that searched.
         seconds: of this run, with loading.
     """
 
@@ -57,6 +59,7 @@ class Precomputed:
     k: int
     time: str | None
     kept: int
+    device: str
     seconds: float
 
     def to_dict(self) -> dict[str, Any]:
@@ -71,6 +74,7 @@ def precompute(
     console: Console | None = None,
     *,
     of: Of = "users",
+    device: Device = "cpu",
 ) -> Precomputed:
     """Write what ``recommend`` answers to every known user: columns user_id, rank (from 1), item_id, score.
 
@@ -85,8 +89,10 @@ def precompute(
             it has no time, it is now, or when an unfinished run began.
         console: for progress; None: nowhere.
         of: whose lists.
+        device: where item vectors are searched, see ``retrieval.devices``; with ``cuda`` search is exact whatever the index is.
 
     Raises:
+        SettingsError: the device cannot be had.
         ArtifactError: the artifact cannot be used, the file cannot be written, or parts of it were made otherwise.
         QueryError: the question cannot be answered, or brings a user or a history.
     """
@@ -94,13 +100,14 @@ def precompute(
     asked = Query(k=100) if query is None else query
     _refuse_what_is_given(asked, of)
     target, artifact = Path(file), _fingerprint(Path(folder))
-    recommender, parts = load(folder), Parts(target)
+    (recommender, searching), parts = _loaded(folder, of, device), Parts(target)
     dataset = recommender.dataset
     total, corpus = dataset.num_users if of == "users" else dataset.num_items, dataset.num_items
     with parts.opened() as begun:
         asked = replace(asked, k=min(asked.k, corpus), time=_moment(recommender, asked, of, begun))
         lists_a_part = max(1, min(_LISTS_A_PART, _ROWS_A_PART // max(1, asked.k)))
         made_from = {"of": of, **_description(asked), "lists_a_part": lists_a_part, "artifact": artifact}
+        made_from["device"] = searching  # others round the last bits otherwise
         _search(recommender, asked, of, None)  # what cannot be asked is refused before anything is written
         parts.begin(made_from)
         spans = [range(start, min(start + lists_a_part, total)) for start in range(0, total, lists_a_part)]
@@ -116,7 +123,18 @@ def precompute(
             metadata = {"shortlist": json.dumps(made_from, ensure_ascii=False)}
             rows = parts.join(len(spans), _schema(dataset, of).with_metadata(metadata))
     moment = made_from["time"]
-    return Precomputed(target, of, total, rows, asked.k, moment, kept, round(time.perf_counter() - started, 2))
+    seconds = round(time.perf_counter() - started, 2)
+    return Precomputed(target, of, total, rows, asked.k, moment, kept, searching, seconds)
+
+
+def _loaded(folder: str | Path, of: Of, device: Device) -> tuple[Recommender, str]:
+    """The artifact's recommender, and where it searches: sparse item vectors stay on the CPU."""
+    index_of = index_on(device)  # says what is missing before anything is read
+    recommender = load(folder)
+    if index_of is not None:
+        recommender = recommender.searched_in(index_of)
+    index = recommender.index if of == "users" else recommender.similarity_index
+    return recommender, getattr(index, "device", "cpu")
 
 
 def _refuse_what_is_given(asked: Query, of: Of) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import copy
 from functools import cached_property
 from typing import Any
@@ -56,6 +56,7 @@ class Recommender:
 
     withdrawn: Collection[int] = frozenset()
     """Items that were deleted since the artifact was made."""
+    _index_of: Callable[[Vectors], Index] = ExactIndex
 
     def __init__(
         self,
@@ -98,6 +99,18 @@ class Recommender:
         other.funnel = other._funnel(self.funnel.ranker, rerankers, self.funnel.sources)
         return other
 
+    def searched_in(self, index_of: Callable[[Vectors], Index]) -> Recommender:
+        """The same models, with other indexes of all their vectors: ``retrieval.devices`` makes those of a GPU.
+
+        Args:
+            index_of: makes an index of vectors [N, D].
+        """
+        other = copy(self)
+        other.__dict__.pop("similarity_index", None)
+        other._index_of, other.index = index_of, index_of(self.item_vectors)
+        other.funnel = other._funnel(self.funnel.ranker, self.funnel.rerankers, other._sources())
+        return other
+
     def _funnel(self, ranker: Ranker | None, rerankers: Sequence[Reranker] | None, sources: Sequence[Source]) -> Funnel:
         steps = self.settings.rerank
         if rerankers is None:
@@ -119,7 +132,7 @@ class Recommender:
                     f"{', '.join(self.baselines) or 'no baselines'}. Take one of these, or train with it as a baseline."
                 )
             retriever = self.baselines[one.model]
-            sources.append(Source(one.model, retriever, ExactIndex(retriever.encode_items()), one.quota))
+            sources.append(Source(one.model, retriever, self._index_of(retriever.encode_items()), one.quota))
         return sources
 
     def recommend(self, query: Query, *, explain: Explain = True) -> Answer:
@@ -209,7 +222,7 @@ class Recommender:
     @cached_property
     def similarity_index(self) -> Index:
         """By cosine."""
-        return ExactIndex(self.similarity_vectors)
+        return self._index_of(self.similarity_vectors)
 
     def vectors_of(self, item_idx: NDArray[Any]) -> Vectors:
         """Rows of ``item_vectors``."""
