@@ -35,8 +35,11 @@ from shortlist.training.retrievers import fit_for_selection
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 SETS: Mapping[str, Mapping[str, Any]] = {
-    "ml-1m": {"training": {"batch_size": 1024, "epochs": 40, "patience": 5}},
-    "gowalla-lightgcn": {"training": {"batch_size": 1024, "epochs": 40, "patience": 5}},
+    name: {
+        "retriever": {"model": "softmax_dnn", "loss": "full_softmax"},
+        "training": {"batch_size": 1024, "epochs": 40, "patience": 5},
+    }
+    for name in ("ml-1m", "gowalla-lightgcn")
 }
 Curve = dict[float, list[tuple[float, float]]]  # strength → by seed: recall@20, average popularity
 

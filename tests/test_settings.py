@@ -43,7 +43,7 @@ def test_there_and_back_is_the_identity() -> None:
         ),
         (
             {"retriever": {"hard_negatives": "pool"}},
-            r'retriever: value error, hard_negatives = "pool" are of each query, and loss = "full_softmax" has none of',
+            r'retriever: value error, hard_negatives = "pool" are of each query, and loss = "auto" has none of',
         ),
         (
             {"retriever": {"loss": "bpr", "calibration": 0.5}},
@@ -74,7 +74,7 @@ def test_a_transformer_brings_its_defaults() -> None:
     assert Settings.from_dict(given.to_dict()) == given
     two_tower = Settings.from_dict({"retriever": {"model": "two_tower", "history": "transformer"}})
     assert two_tower.training.batch_size == 2048
-    assert Settings().training.batch_size == 256
+    assert Settings().training.batch_size is None
 
 
 def test_toml_paths_and_overrides(tmp_path: Path) -> None:

@@ -49,9 +49,10 @@ from shortlist.settings.reranking import (
 )
 from shortlist.settings.run import Settings
 from shortlist.settings.table import Fraction, OneOf, Positive, Range
-from shortlist.settings.training import EvaluationSettings, IndexSettings, TrainingSettings
+from shortlist.settings.training import BATCH_SIZE, EvaluationSettings, IndexSettings, TrainingSettings
 
 __all__ = [
+    "BATCH_SIZE",
     "CANDIDATES",
     "BaselineSettings",
     "BoostSettings",

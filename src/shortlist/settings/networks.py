@@ -80,12 +80,14 @@ class NetworkSettings(Table):
     )
     target_neighbours: Positive = Field(10, description="target_smoothing: so many of the nearest items")
     loss: Annotated[
-        Literal["full_softmax", "sampled_softmax", "in_batch", "bce", "bpr", "bpr_max", "contrastive"],
+        Literal["auto", "full_softmax", "sampled_softmax", "in_batch", "bce", "bpr", "bpr_max", "contrastive"],
         OneOf(("full_softmax", "sampled_softmax", "bce", "bpr")),
     ] = Field(
-        "full_softmax",
+        "auto",
         description="cross-entropy over the whole corpus, over a sample, or over the batch's own targets; logistic; pairwise, "
-        "against the mean or (bpr_max) the best of the negatives; cosine contrastive (two_tower with cosine similarity)",
+        "against the mean or (bpr_max) the best of the negatives; cosine contrastive (two_tower with cosine similarity). "
+        "auto: full_softmax; of more than 20,000 items in_batch with 1,024 uniform negatives, unless they are read by a "
+        "transformer, or as bags",
     )
     negatives: Literal["uniform", "popularity"] = Field(
         "uniform",
@@ -144,7 +146,7 @@ class NetworkSettings(Table):
 
     @model_validator(mode="after")
     def _smoothing_fits(self) -> Self:
-        if self.target_smoothing and self.loss != "full_softmax":
+        if self.target_smoothing and self.loss not in ("auto", "full_softmax"):
             raise ValueError(
                 f"target_smoothing = {self.target_smoothing} spreads a target over several items, which loss = "
                 f'"{self.loss}" does not know; set loss = "full_softmax", or target_smoothing = 0'

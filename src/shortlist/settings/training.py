@@ -27,12 +27,18 @@ class IndexSettings(Table):
     )
 
 
+BATCH_SIZE = 256
+"""Queries a step, where nothing is said and the corpus is not large."""
+
+
 class TrainingSettings(Table):
     """How a network is trained."""
 
     epochs: Positive = Field(60, description="at most this many passes over the training positives")
-    batch_size: Annotated[Positive, OneOf((128, 256, 512, 1024))] = Field(
-        256, description="queries a step; with a transformer, positions of sequences"
+    batch_size: Annotated[Positive | None, OneOf((128, 256, 512, 1024))] = Field(
+        None,
+        description="queries a step; with a transformer, positions of sequences. Default: 256; 1,024 where there are more than "
+        "20,000 items, whose vectors take longer to update than to learn",
     )
     epoch_steps: Positive | None = Field(
         2000,

@@ -12,7 +12,7 @@ from shortlist.encoders.feature_encoder import module_key
 from shortlist.models.network import NetworkRetriever
 from shortlist.models.softmax_dnn import SoftmaxDNN
 from shortlist.models.two_tower import TwoTower
-from shortlist.settings import NetworkSettings, Settings, SoftmaxDNNSettings, TwoTowerSettings
+from shortlist.settings import BATCH_SIZE, NetworkSettings, Settings, SoftmaxDNNSettings, TwoTowerSettings
 from shortlist.training.batches import BagExamples, Examples, TrainingExamples
 from shortlist.training.objective import SoftmaxObjective
 from shortlist.training.sampled_objective import SampledObjective
@@ -20,11 +20,39 @@ from shortlist.training.sequences import TrainingSequences
 from shortlist.training.target_smoothing import TargetSmoothing
 from shortlist.training.value_weights import value_weights
 
+_LARGE = 20_000  # items from which on the softmax of all of them, and updating their vectors, is most of a step
+_NEGATIVES = 1024
+
+
+def for_corpus(settings: Settings, num_items: int) -> Settings:
+    """The settings with what they leave to the size of the corpus decided: the loss, and the batch size."""
+    chosen, training = settings.retriever, settings.training
+    if not isinstance(chosen, NetworkSettings):
+        return settings
+    if training.batch_size is None:
+        training = training.model_copy(update={"batch_size": 1024 if num_items > _LARGE else BATCH_SIZE})
+    return settings.model_copy(update={"retriever": with_loss(chosen, num_items), "training": training})
+
+
+def with_loss(chosen: NetworkSettings, num_items: int) -> NetworkSettings:
+    """The settings with ``loss = "auto"`` decided.
+
+    On a log of news clicks in-batch negatives mixed with uniform ones and corrected by log q were as good as the softmax over the
+    corpus, in a fifth of the time (docs/LOG.md). Whole bags and transformers keep the full softmax: so they were measured.
+    """
+    if chosen.loss != "auto":
+        return chosen
+    is_sampled = chosen.target == "next" and chosen.history != "transformer" and not chosen.target_smoothing
+    if num_items > _LARGE and is_sampled:
+        return chosen.model_copy(update={"loss": "in_batch", "num_negatives": _NEGATIVES})
+    return chosen.model_copy(update={"loss": "full_softmax"})
+
 
 def objective_of(
     model: NetworkRetriever, dataset: Dataset, train: Interactions, chosen: NetworkSettings, settings: Settings
 ) -> SoftmaxObjective | SampledObjective:
     """Batches and loss, as the settings say."""
+    chosen = with_loss(chosen, dataset.num_items)
     examples = _examples(dataset, train, chosen, in_order=settings.split.history == "in_order")
     remove_seen = settings.split.seen == "remove"
     if chosen.loss == "full_softmax":

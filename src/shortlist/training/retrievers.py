@@ -27,7 +27,7 @@ from shortlist.training.baselines import fit_closed_form
 from shortlist.training.checkpoint import Checkpoint
 from shortlist.training.continuation import Start
 from shortlist.training.export import save_network
-from shortlist.training.networks import objective_of, untrained
+from shortlist.training.networks import for_corpus, objective_of, untrained
 from shortlist.training.progress import Progress
 from shortlist.training.trainer import EpochRecord, TrainingRun, device_of, fit
 
@@ -186,6 +186,9 @@ def _train_network(
     stop_after: int | None = None,
 ) -> tuple[NetworkRetriever, TrainingRun]:
     torch.manual_seed(settings.seed)
+    settings = for_corpus(settings, dataset.num_items)
+    assert isinstance(settings.retriever, NetworkSettings)
+    chosen = settings.retriever
     model = untrained(dataset, train, chosen).to(device_of(settings.training))
     if start is not None:
         start.carry_over(model, selected=valid is not None)

@@ -29,13 +29,14 @@ from shortlist.recommender.evaluation import latency
 from shortlist.recommender.recommender import Recommender
 from shortlist.recommender.rerankers import rerankers_of
 from shortlist.recommender.stage_evaluation import evaluate_stages, learned_from
-from shortlist.settings import Settings
+from shortlist.settings import NetworkSettings, Settings
 from shortlist.training.baselines import check_sources, fit_baselines
 from shortlist.training.checkpoint import Checkpoint
 from shortlist.training.continuation import Start
 from shortlist.training.export import SELECTED, save_weights
 from shortlist.training.indexing import require_index_package, tuned_index
 from shortlist.training.kept_events import kept_events
+from shortlist.training.networks import for_corpus
 from shortlist.training.rankers import ranker_after
 from shortlist.training.retrievers import Fitted, fit_retriever, num_parameters, serve
 from shortlist.training.start import refuse_the_same, start_from
@@ -82,6 +83,12 @@ def train(
     parts = split(dataset, settings.split, settings.seed)
     seconds = {"load": time.perf_counter() - started}
     say(str(dataset.summary))
+    settings, asked = for_corpus(settings, dataset.num_items), settings
+    if isinstance(settings.retriever, NetworkSettings) and settings.retriever.loss == "in_batch" and settings != asked:
+        say(
+            f"{dataset.num_items:,} items: in-batch negatives and {settings.retriever.num_negatives:,} uniform ones, batches of "
+            f"{settings.training.batch_size:,} ([retriever] loss, [training] batch_size)"
+        )
     say(
         f"split {settings.split.method}: {len(parts.train):,} interactions to learn from, {len(parts.test):,} test queries"
     )

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from shortlist.errors import TrainingError
-from shortlist.settings import TrainingSettings
+from shortlist.settings import BATCH_SIZE, TrainingSettings
 from shortlist.training.averaging import WeightAverage
 from shortlist.training.checkpoint import Checkpoint
 from shortlist.training.pieces import Objective, Pieces
@@ -103,7 +103,7 @@ def fit(
             if _is_out_of_patience(run, settings):
                 break
             started = time.perf_counter()
-            with Pieces.at_work(model, objective, settings.batch_size) as pieces:
+            with Pieces.at_work(model, objective, settings.batch_size or BATCH_SIZE) as pieces:
                 loss = _train_epoch(model, pieces, optimizer, average, settings, seed, epoch, progress)
             with average.applied():
                 figure = None if validate is None else validate()
