@@ -127,6 +127,7 @@ def test_the_catalogue_where_items_only_went(client: TestClient) -> None:
     assert found.status_code == 200
     assert EVEN[3] not in [one["item_id"] for one in found.json()["items"]]
     assert found.json()["total"] in (before, before - 1)
+    assert client.get("/v1/tags").json()["tags"] == [{"value": "odd", "count": 20}, {"value": "even", "count": 19}]
 
 
 def test_what_is_not_there_cannot_be_deleted(client: TestClient) -> None:

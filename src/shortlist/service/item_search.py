@@ -69,7 +69,8 @@ class ItemSearch:
 
     def tags(self, limit: int) -> list[dict[str, Any]]:
         """Values of the feature that filters, the most frequent first."""
-        counts = np.bincount(self._codes.values, minlength=len(self._values) + FIRST_VALUE)[FIRST_VALUE:]
+        codes = self._codes.take(np.sort(self._by_popularity)).values  # of items that are not deleted
+        counts = np.bincount(codes, minlength=len(self._values) + FIRST_VALUE)[FIRST_VALUE:]
         order = np.argsort(-counts, kind="stable")[:limit]
         return [{"value": self._values[one], "count": int(counts[one])} for one in order.tolist() if counts[one]]
 
