@@ -9,7 +9,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.splitting import split
 from shortlist.errors import TrainingError
 from shortlist.settings import LogisticMFSettings, Settings
-from shortlist.training.logistic_mf import LogisticMF, fit_logistic_mf
+from shortlist.training.logistic_mf import LogisticMF, _Samples, fit_logistic_mf
 from shortlist.training.rankers import fit_ranker
 from shortlist.training.retrievers import fit_retriever
 
@@ -84,6 +84,22 @@ def test_a_rate_too_high_is_said(world: Dataset) -> None:
         pytest.raises(TrainingError, match=r"loss of epoch 1 is .*Lower \[ranker\] learning_rate \(now 1e\+30\)"),
     ):
         fit_logistic_mf(world.interactions, world.num_items, chosen(learning_rate=1e30), None, seed=0)
+
+
+def test_negatives_are_of_all_items_or_of_those_not_taken(world: Dataset) -> None:
+    log = world.interactions
+    taken = set(zip(log.user_idx.tolist(), log.item_idx.tolist(), strict=True))
+    shares = []
+    for negatives in ("uniform", "unobserved"):
+        samples = _Samples(log, world.num_items, chosen(negatives=negatives))
+        users, items = (np.concatenate(one) for one in zip(*samples.epoch(np.random.default_rng(0)), strict=True))
+        assert {(int(u), int(row[0])) for u, row in zip(users, items, strict=True)} == {
+            (int(u), int(i)) for u, i in zip(log.user_idx[log.liked], log.item_idx[log.liked], strict=True)
+        }
+        shares.append(
+            np.mean([(int(u), int(i)) in taken for u, row in zip(users, items, strict=True) for i in row[1:]])
+        )
+    assert shares == [pytest.approx(12 / 40, abs=0.02), 0]
 
 
 def test_from_settings(world: Dataset) -> None:

@@ -66,7 +66,12 @@ class LogisticMFSettings(Table):
     candidates: Positive = Field(200, description="so many of the retriever's best are ranked anew")
     embedding_dim: Annotated[Positive, OneOf((32, 64, 128, 192))] = Field(64, description="width of the vectors")
     num_negatives: Annotated[Positive, Range(1, 8)] = Field(
-        8, description="items the user has not, drawn anew each epoch beside every positive"
+        8, description="items drawn anew each epoch beside every positive"
+    )
+    negatives: Literal["uniform", "unobserved"] = Field(
+        "uniform",
+        description="what they are drawn from: all items alike, now and then one the user has taken, as published; or only those "
+        "the user has not taken",
     )
     epochs: Positive = Field(64, description="at most this many passes over the positives")
     learning_rate: Annotated[float, Field(gt=0), Range(0.001, 0.05, log=True)] = Field(

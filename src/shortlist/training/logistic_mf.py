@@ -89,7 +89,7 @@ def fit_logistic_mf(
     """Train until the validation figure stops getting better; the same seed gives the same bits, on one thread.
 
     Args:
-        train: its likes are the positives; what a user has taken, liked or not, is no negative of theirs.
+        train: its likes are the positives.
         num_items: N.
         chosen: widths, negatives, rate.
         judge: validation figure of a ranker, higher is better; None: keep the last epoch.
@@ -107,7 +107,7 @@ def fit_logistic_mf(
     rng, run = np.random.default_rng(seed), TrainingRun()
     model = LogisticMF(train.num_users, num_items, chosen.embedding_dim, chosen.init_scale, rng)
     known = np.bincount(train.user_idx[train.liked], minlength=train.num_users) > 0
-    samples = _Samples(train, num_items, chosen.num_negatives)
+    samples = _Samples(train, num_items, chosen)
     last, best = chosen.epochs if epochs is None else epochs["logistic_mf"], model.ranker(known)
     with Progress(len(samples), figure, console) as progress:
         try:
@@ -140,12 +140,14 @@ def fit_logistic_mf(
 
 
 class _Samples:
-    """Every positive once an epoch, in random order, with negatives drawn anew, uniformly from what its user has not."""
+    """Every positive once an epoch, in random order, with negatives drawn anew."""
 
-    def __init__(self, train: Interactions, num_items: int, num_negatives: int) -> None:
-        self.num_negatives = num_negatives
-        self.sampler = Unobserved(Ragged.from_row_of_value(train.item_idx, train.user_idx, train.num_users), num_items)
-        positives = np.flatnonzero(train.liked & self.sampler.has_some[train.user_idx])
+    def __init__(self, train: Interactions, num_items: int, chosen: LogisticMFSettings) -> None:
+        self.num_items, self.chosen = num_items, chosen
+        self.unobserved = Unobserved(
+            Ragged.from_row_of_value(train.item_idx, train.user_idx, train.num_users), num_items
+        )
+        positives = np.flatnonzero(train.liked & self.unobserved.has_some[train.user_idx])
         self.users, self.items = train.user_idx[positives].astype(np.int64), train.item_idx[positives].astype(np.int64)
 
     def __len__(self) -> int:
@@ -156,7 +158,11 @@ class _Samples:
         order = rng.permutation(len(self))
         for begin in range(0, len(order), _POSITIVES_AT_ONCE):
             rows = order[begin : begin + _POSITIVES_AT_ONCE]
-            negatives = self.sampler.of_rows(self.users[rows], self.num_negatives, rng).item_idx
+            shape = len(rows), self.chosen.num_negatives
+            if self.chosen.negatives == "uniform":
+                negatives = rng.integers(self.num_items, size=shape)
+            else:
+                negatives = self.unobserved.of_rows(self.users[rows], shape[1], rng).item_idx
             yield self.users[rows], np.concatenate([self.items[rows, None], negatives], axis=1)
 
 
