@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import weakref
 from pathlib import Path
 
+import pytest
 from fastapi.testclient import TestClient
 
 from shortlist.events import EventStore
@@ -47,3 +50,22 @@ def test_an_old_artifact_is_let_go(small_folder: Path, tmp_path: Path) -> None:
             client.get(path)
         gc.collect()
         assert [one() is not None for one in loaded] == [False, False, False, True]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the C library of Linux is asked for it")
+def test_freed_memory_goes_back() -> None:
+    """In a process of its own: many small blocks, freed but for the last, which the C library would keep."""
+    code = """
+import sys
+from pathlib import Path
+from shortlist.service.memory import give_back
+def held():
+    return next(int(line.split()[1]) for line in Path("/proc/self/status").read_text().splitlines() if "VmRSS" in line)
+blocks = [bytes(1000) for _ in range(100_000)]
+last, full = blocks[-1], held()
+del blocks
+give_back()
+print(full - held())
+"""
+    freed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert int(freed) > 80_000  # KB of 100 MB

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import io
+from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from shortlist.data.dataset import Dataset
 from shortlist.data.splitting import split
@@ -10,6 +13,7 @@ from shortlist.settings import NetworkSettings, Settings
 from shortlist.training import networks
 from shortlist.training.networks import for_corpus
 from shortlist.training.retrievers import fit_for_selection
+from shortlist.training.run import train
 from shortlist.training.sampled_objective import SampledObjective
 
 
@@ -46,3 +50,19 @@ def test_a_large_corpus_is_trained_with_negatives(world: Dataset, monkeypatch: p
     parts = split(world, settings.split)
     fit_for_selection(world, parts.train, parts.valid, settings)
     assert {(one.settings.loss, one.settings.num_negatives) for one in seen} == {("in_batch", 1024)}
+
+
+def test_what_was_decided_is_said_and_kept(monkeypatch: pytest.MonkeyPatch, world: Dataset, tmp_path: Path) -> None:
+    monkeypatch.setattr(networks, "_LARGE", 39)
+    log, said = world.interactions, io.StringIO()
+    rows = zip(log.user_idx, world.items.ids_of(log.item_idx), log.timestamp, strict=True)
+    (tmp_path / "log.csv").write_text("user_id,item_id,timestamp\n" + "".join(f"{u},{i},{t}\n" for u, i, t in rows))
+    data = {"interactions": str(tmp_path / "log.csv"), "columns": {"timestamp": "timestamp"}}
+    settings = Settings.from_dict({"data": data, "training": {"epochs": 1}, "evaluation": {"k": [10], "baselines": []}})
+    recommender = train(settings, tmp_path / "artifact", Console(file=said, width=200))
+    expected = (
+        "40 items: in-batch negatives and 1,024 uniform ones, batches of 1,024 (retriever.loss, training.batch_size)"
+    )
+    assert expected in said.getvalue()
+    assert isinstance(recommender.settings.retriever, NetworkSettings)
+    assert recommender.settings.retriever.loss == "in_batch"

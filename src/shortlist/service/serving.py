@@ -23,6 +23,7 @@ from shortlist.recommender.popularity_bands import PopularityBands
 from shortlist.service import tracing
 from shortlist.service.catalogue import Catalogue
 from shortlist.service.item_changes import ItemChanges
+from shortlist.service.memory import give_back
 from shortlist.service.metrics import Metrics
 from shortlist.service.peers import Peers
 from shortlist.settings import RerankSettings
@@ -226,6 +227,7 @@ class Serving:
             changed = fresh if self.changes is None else fresh.with_items(self.changes.all())
             self.artifact = fresh
             self.now = changed  # one assignment: a request sees the old or the new, whole
+        give_back()
         self.metrics.compare_with(fresh.bands)
         self.metrics.reloads.labels("switched").inc()
 

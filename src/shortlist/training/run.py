@@ -87,7 +87,7 @@ def train(
     if isinstance(settings.retriever, NetworkSettings) and settings.retriever.loss == "in_batch" and settings != asked:
         say(
             f"{dataset.num_items:,} items: in-batch negatives and {settings.retriever.num_negatives:,} uniform ones, batches of "
-            f"{settings.training.batch_size:,} ([retriever] loss, [training] batch_size)"
+            f"{settings.training.batch_size:,} (retriever.loss, training.batch_size)"
         )
     say(
         f"split {settings.split.method}: {len(parts.train):,} interactions to learn from, {len(parts.test):,} test queries"
