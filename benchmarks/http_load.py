@@ -9,8 +9,8 @@ rate (the rate they came to stands beside). ``CPU ms`` is what a request takes o
 ``of empty`` is the rate over that of ``/healthz`` in the same round; the round of the median rate is shown. Latencies are wrk's,
 corrected for requests that had to wait for a slow one.
 
-- again: ``GET /v1/recommendations/ID?k=10`` for a thousand users in random order, with reasons and titles, who were asked for before (eight
-  seconds long): the answer is given again, since nothing has changed
+- again: ``GET /v1/recommendations/ID?k=10`` for a thousand users in random order, with reasons and titles, after eight seconds
+  of the same: the answer is given again, since nothing has changed
 - first time: the same with one excluded item, another each time, so that every answer is made anew
 - filtered: likewise under a condition that keeps between a tenth and a half of the items, and 20 items excluded
 - history: ``POST /v1/recommendations`` with 10 liked items, each request another ten
