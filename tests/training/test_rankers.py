@@ -148,7 +148,9 @@ def test_pre_training_joins_and_goes_on(world: Dataset) -> None:
 def test_settings_teach() -> None:
     with pytest.raises(SettingsError, match=r"unknown setting 'ranker.candidats'; did you mean .candidates"):
         settings_for(candidats=10)
-    with pytest.raises(SettingsError, match=r"ranker.model: 'deep' is not available; allowed: .* gmf, logistic_mf, mlp, neumf"):
+    with pytest.raises(
+        SettingsError, match=r"ranker.model: 'deep' is not available; allowed: .* gmf, logistic_mf, mlp, neumf"
+    ):
         settings_for(model="deep")
     with pytest.raises(SettingsError, match=r'ranker: .*joins gmf and mlp, and model = "gmf" is one of them'):
         settings_for(model="gmf", pretrained=True)
