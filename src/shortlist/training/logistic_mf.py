@@ -6,7 +6,7 @@ care, a product of two vectors ranks better than a learned similarity. For a use
     x = b + b_u + b_i + ⟨w_u, h_i⟩,    loss = softplus(−x) for a positive, softplus(x) for a negative,
 
 plus λ / 2 times the squared length of each parameter that took part. Every sample takes its step at once, so that no two
-gradients of an item meet in a batch: that, and a small rate over many epochs, is what mini-batches of Adam did not reach.
+gradients of an item meet in a batch, at a small rate over many epochs.
 """
 
 from __future__ import annotations
