@@ -38,7 +38,7 @@ def with_loss(chosen: NetworkSettings, num_items: int) -> NetworkSettings:
     """The settings with ``loss = "auto"`` decided.
 
     On a log of news clicks in-batch negatives mixed with uniform ones and corrected by log q were as good as the softmax over the
-    corpus, in a third of its time an epoch (docs/LOG.md). Whole bags and transformers keep the full softmax: so they were measured.
+    corpus, in a third of its time an epoch (docs/LOG.md). Bags and transformers keep the full softmax: so they were measured.
     """
     if chosen.loss != "auto":
         return chosen
