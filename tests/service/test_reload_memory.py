@@ -69,3 +69,26 @@ print(full - held())
 """
     freed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert int(freed) > 80_000  # KB of 100 MB
+
+
+def test_what_stays_is_not_looked_through_and_what_goes_is_let_go() -> None:
+    """In a process of its own, since what is settled stays so."""
+    code = """
+import gc, weakref
+from shortlist.service.memory import give_back, settle
+class Circle:
+    def __init__(self):
+        self.me = self
+gc.disable()
+give_back()
+print(gc.get_freeze_count())
+old = Circle()
+held = weakref.ref(old)
+settle()
+print(gc.get_freeze_count() > 10_000, len(gc.get_objects()) < 1_000)
+del old
+give_back()
+print(held() is None, gc.get_freeze_count() > 10_000)
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.split() == ["0", "True", "True", "True", "True"]

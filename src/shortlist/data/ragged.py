@@ -61,11 +61,13 @@ class Ragged:
     @property
     def lengths(self) -> NDArray[np.int64]:
         """Number of values in each row, [R]."""
-        return np.diff(self.offsets)
+        return self.offsets[1:] - self.offsets[:-1]  # np.diff takes four times as long for a few rows
 
     @property
     def row_of_value(self) -> NDArray[np.int64]:
         """The row each value stands in, [T]."""
+        if len(self) == 1:  # one query alone, while serving
+            return np.zeros(len(self.values), dtype=np.int64)
         return np.repeat(np.arange(len(self), dtype=np.int64), self.lengths)
 
     def row(self, i: int) -> NDArray[Any]:

@@ -39,6 +39,11 @@ class Engines:
         self.write, self.read = self._sqlite() if self.file else self._postgresql()
         self._inode: tuple[int, int] | None = None
 
+    @property
+    def sqlite_address(self) -> str:
+        """SQLite's file as a URI that makes no file anew; "": it is PostgreSQL."""
+        return "" if self.file is None else f"file:{_quoted(str(self.file))}?mode=rw"
+
     def create_file(self) -> None:
         """Make SQLite's file where there is none.
 
@@ -102,7 +107,7 @@ class Engines:
             self._inode = (found.st_dev, found.st_ino)
 
     def _sqlite(self) -> tuple[Engine, Engine]:
-        url = URL.create("sqlite", database=f"file:{_quoted(str(self.file))}", query={"mode": "rw", "uri": "true"})
+        url = URL.create("sqlite", database=self.sqlite_address.partition("?")[0], query={"mode": "rw", "uri": "true"})
         arguments = {"timeout": _BUSY_SECONDS, "check_same_thread": False}
         write = create_engine(url, connect_args={**arguments, "isolation_level": "IMMEDIATE"}, pool_size=2)
         read = create_engine(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -16,6 +15,7 @@ from shortlist.errors import StoreError
 from shortlist.events.engines import Engines
 from shortlist.events.event import Event
 from shortlist.events.items import ItemStore
+from shortlist.events.marks import Mark, Marks, hash_of
 from shortlist.events.schema import migrate
 from shortlist.events.tables import events, exposures, forgotten_users
 from shortlist.events.writer import GroupWriter, Kept
@@ -56,6 +56,11 @@ class UserEvents:
     events: Sequence[Happened] = ()
     forgotten: bool = False
 
+    @property
+    def mark(self) -> Mark:
+        """What ``EventStore.mark`` says as long as these are the user's events."""
+        return Mark(len(self.events), max((one.sequence for one in self.events), default=0), self.forgotten)
+
 
 class EventStore:
     """Events of all users, in SQLite or PostgreSQL, and ``items`` that changed. Any number of processes may open the same one.
@@ -86,7 +91,7 @@ class EventStore:
             self.engines.close()
             raise
         self.items = ItemStore(self.engines)
-        self._writer = GroupWriter(self.engines)
+        self._marks, self._writer = Marks(self.engines), GroupWriter(self.engines)
 
     def __enter__(self) -> EventStore:
         return self
@@ -99,6 +104,7 @@ class EventStore:
     def close(self) -> None:
         """Write what waits, and give the connections back."""
         self._writer.close()
+        self._marks.close()
         self.engines.close()
 
     def on_commit(self, call: Callable[[int, float], None]) -> None:
@@ -137,6 +143,13 @@ class EventStore:
 
         result: UserEvents = self.engines.reading(read)
         return result
+
+    def mark(self, user_id: str) -> Mark | None:
+        """Whether a user's events changed, without reading them: equal marks, equal events.
+
+        It never waits; None: it would have to (PostgreSQL, a file that is gone), or the user has more than 200 events.
+        """
+        return self._marks.of(user_id)
 
     def latest(self, limit: int) -> list[Arrived]:
         """The events that arrived last, newest first."""
@@ -191,11 +204,6 @@ class EventStore:
         if not self._writer.is_alive:
             raise StoreError("The thread that writes events has ended; restart the service.")
         self.engines.reading(lambda connection: connection.execute(select(events.c.sequence).limit(1)).first())
-
-
-def hash_of(user_id: str) -> str:
-    """By which a deleted user is remembered."""
-    return hashlib.sha256(user_id.encode()).hexdigest()
 
 
 def _now() -> int:

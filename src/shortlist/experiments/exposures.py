@@ -15,7 +15,8 @@ from sqlalchemy import Connection, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from shortlist.errors import StoreError
-from shortlist.events.store import EventStore, hash_of
+from shortlist.events.marks import hash_of
+from shortlist.events.store import EventStore
 from shortlist.events.tables import exposures, forgotten_users
 from shortlist.recommender.passage import Draw
 from shortlist.reranking.plackett_luce import at_places, given_above

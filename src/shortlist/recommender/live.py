@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,11 @@ import numpy as np
 from shortlist.data.vocabulary import OutsideId
 from shortlist.errors import EventError, ShortlistError, StoreError
 from shortlist.events.event import plain_id
+from shortlist.events.marks import Mark
 from shortlist.events.state import UserState
 from shortlist.events.store import EventStore, UserEvents
 from shortlist.recommender.fallback import fallback_for
+from shortlist.recommender.known import Known, with_known
 from shortlist.recommender.meanings import Meanings
 from shortlist.recommender.query import Answer, Explain, Query
 from shortlist.recommender.recommender import Recommender
@@ -29,27 +31,6 @@ from shortlist.settings import RerankSettings
 LOG = logging.getLogger("shortlist.recommender")
 _AT_ONCE = 40  # as many as the service answers at once
 _REST_SECONDS = 1.0  # after the store failed, questions do without it for so long
-
-
-@dataclass(frozen=True)
-class Known:
-    """What the store and the artifact know of who asks.
-
-    Args:
-        events, state: as the store keeps them, and what they say.
-        row: of the user in the artifact's vocabulary; -1: unknown there, or forgotten since.
-        reached: whether the store answered.
-    """
-
-    events: UserEvents = field(default_factory=UserEvents)
-    state: UserState = field(default_factory=UserState)
-    row: int = -1
-    reached: bool = True
-
-    @property
-    def is_somebody(self) -> bool:
-        """Whether anything is known of this user."""
-        return self.row >= 0 or bool(self.events.events)
 
 
 class LiveRecommender:
@@ -112,12 +93,30 @@ class LiveRecommender:
                 if known.reached
                 else {"status": "unavailable", "fallback": "artifact"}
             ) | {"seconds": round(time.perf_counter() - began, 6)}
-        answer = self._answer(recommender, self._with_events(query, known), explain)
+        answer = self._answer(recommender, with_known(query, known, self.recommender), explain)
         user_id = None if query.user_id is None else recommender.dataset.users.typed(query.user_id)
         answer = replace(answer, user_id=user_id, stages={**stages, **answer.stages})
         if lasts and "fallback" not in answer.stages:
             self._memory.keep(recommender, query, explain, known.events, answer)
         return answer
+
+    def again(self, query: Query, *, explain: Explain = True) -> Answer | None:
+        """The answer that was given before, where nothing changed and to know that takes microseconds.
+
+        It never waits: for no model, no database, no disk. None: ``recommend`` has to find out.
+        """
+        if not is_timeless(self.recommender):
+            return None
+
+        def mark() -> Mark | None:
+            if self.store is None or query.user_id is None:
+                return UserEvents().mark
+            try:
+                return self.store.mark(plain_id(query.user_id, "user_id"))
+            except EventError:
+                return UserEvents().mark  # no event can bear such an id
+
+        return self._memory.find_unread(self.recommender, query, explain, mark)
 
     def reranked(self, steps: Sequence[RerankSettings]) -> Recommender:
         """The recommender under other steps; what they look up of the items is kept.
@@ -132,7 +131,7 @@ class LiveRecommender:
 
     def with_events(self, query: Query, until: int | None = None) -> Query:
         """A query as ``recommend`` asks it: with what is known of its user now, or was known at a time (see ``known``)."""
-        return self._with_events(query, self.known(query.user_id, until))
+        return with_known(query, self.known(query.user_id, until), self.recommender)
 
     def known(self, user_id: OutsideId | None, until: int | None = None) -> Known:
         """What is known of a user; never raises for want of the store.
@@ -186,56 +185,3 @@ class LiveRecommender:
         answer = self.fallback.recommend(query, explain=False)
         stage = {"reason": reason, "answer": self.fallback.retriever.name}
         return replace(answer, stages={"fallback": stage, **answer.stages})
-
-    def _with_events(self, query: Query, known: Known) -> Query:
-        """The query as if the client had said all that the store knows; what it says itself is newer."""
-        forgotten = known.events.forgotten
-        if not known.events.events:
-            return replace(query, user_id=None) if forgotten else query
-        items, state = self.recommender.dataset.items, known.state
-        said_now = set(items.rows([*query.history, *query.disliked]).tolist())
-
-        def ids(texts: Sequence[str], leave: set[int]) -> list[OutsideId]:
-            rows = items.rows(texts)
-            return items.ids_of(
-                np.array([row for row in rows.tolist() if row >= 0 and row not in leave], dtype=np.int64)
-            )
-
-        history = ids(state.liked, said_now | self._still_disliked(known))
-        disliked = ids(state.disliked, said_now)
-        excluded = ids(sorted(state.seen), said_now) if self._removes_seen(query) else []
-        return replace(
-            query,
-            user_id=query.user_id if known.row >= 0 else None,
-            history=[*history, *query.history],
-            disliked=[*disliked, *query.disliked],
-            exclude=[*query.exclude, *excluded],
-            forget=ids(sorted(state.cleared), set()),
-            last_time=None if said_now else self._last_time(known),
-        )
-
-    def _removes_seen(self, query: Query) -> bool:
-        return query.seen == "remove" and self.recommender.settings.split.seen == "remove"
-
-    def _still_disliked(self, known: Known) -> set[int]:
-        """Items the artifact has as disliked, and no like since has taken back: to view one again is none."""
-        if known.row < 0:
-            return set()
-        dataset, log, state = self.recommender.dataset, self.recommender.dataset.interactions, known.state
-        mine = slice(log.offsets[known.row], log.offsets[known.row + 1])
-        times = log.timestamp[mine] if dataset.has_time else np.zeros(mine.stop - mine.start, dtype=np.int64)
-        disliked = log.disliked[mine]
-        disliked_at = dict(zip(log.item_idx[mine][disliked].tolist(), times[disliked].tolist(), strict=True))
-        liked_at = {
-            int(row): at
-            for row, at, one in zip(dataset.items.rows(state.liked), state.liked_at, state.liked, strict=True)
-            if one in state.said
-        }
-        return {row for row, at in disliked_at.items() if liked_at.get(row, -1) < at}
-
-    def _last_time(self, known: Known) -> float | None:
-        times = [] if known.state.last_time is None else [float(known.state.last_time)]
-        log = self.recommender.dataset.interactions
-        if known.row >= 0:
-            times += log.last_times(log.offsets[[known.row]], log.offsets[[known.row + 1]]).tolist()
-        return max((one for one in times if one == one), default=None)

@@ -251,10 +251,6 @@ class Recommender:
         vectors = [spec.name for spec in self.dataset.schema.side("item") if spec.kind == "vector"]
         return _whole(self.dataset.display.drop_columns(vectors))  # vectors are numbers nobody reads
 
-    @cached_property
-    def _titles(self) -> pa.Array | pa.ChunkedArray | None:
-        return self._shown.column("title") if "title" in self._shown.schema.names else None
-
     def history_rows(self, user_id: OutsideId) -> NDArray[np.int64]:
         """Rows of a known user in ``dataset.interactions``, oldest first."""
         offsets, row = self.dataset.interactions.offsets, self.dataset.users.row(user_id)

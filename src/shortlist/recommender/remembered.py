@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from shortlist.events.marks import MOST_EVENTS, Mark
 from shortlist.events.store import Happened, UserEvents
 from shortlist.recommender.query import Answer, Explain, Query
 from shortlist.recommender.recommender import Recommender
@@ -15,7 +16,7 @@ from shortlist.recommender.recommender import Recommender
 _TIMELESS_RANKERS = {"gmf", "mlp", "neumf", "logistic_mf"}
 _TIMELESS_STEPS = {"diversity", "calibration", "popularity", "rules", "boost"}
 _TIMELESS_FEATURES = {None, "history_count"}
-_MOST_EVENTS, _MOST_IDS = 200, 200  # longer questions cost more to compare than they would save
+_MOST_IDS = 200  # longer questions cost more to compare than they would save
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class _Kept:
 
     recommender: weakref.ref[Recommender]
     events: Sequence[Happened]
-    forgotten: bool
+    mark: Mark
     answer: Answer
 
 
@@ -50,29 +51,41 @@ class Remembered:
 
     def find(self, recommender: Recommender, query: Query, explain: Explain, known: UserEvents) -> Answer | None:
         """The answer, where it is held and would be the same."""
-        key = _key(query, explain)
-        with self._lock:
-            kept = self._held.get(key) if key is not None else None
-            if kept is None or kept.recommender() is not recommender:
-                return None
-            if kept.forgotten != known.forgotten or kept.events != known.events:
-                return None
-            self._held.move_to_end(str(key))
-            return kept.answer
+        kept = self._of(recommender, query, explain)
+        same = kept is not None and kept.mark.forgotten == known.forgotten and kept.events == known.events
+        return kept.answer if kept is not None and same else None
+
+    def find_unread(
+        self, recommender: Recommender, query: Query, explain: Explain, mark: Callable[[], Mark | None]
+    ) -> Answer | None:
+        """The same without the events of who asks, by their mark, which is asked for only where an answer is held."""
+        kept = self._of(recommender, query, explain)
+        return kept.answer if kept is not None and kept.mark == mark() else None
 
     def keep(self, recommender: Recommender, query: Query, explain: Explain, known: UserEvents, answer: Answer) -> None:
         """Remember an answer, in the place of an older one to the same question; given again, its stages say so."""
         key = _key(query, explain)
-        if key is None or len(known.events) > _MOST_EVENTS or len(answer.items) > self.limit // 10:
+        if key is None or len(known.events) > MOST_EVENTS or len(answer.items) > self.limit // 10:
             return
         again = replace(answer, stages={**answer.stages, "remembered": {"answer": "as before, nothing has changed"}})
-        kept = _Kept(weakref.ref(recommender), known.events, known.forgotten, again)
+        kept = _Kept(weakref.ref(recommender), known.events, known.mark, again)
         with self._lock:
             self._forget(key)
             self._held[key] = kept
             self._items += len(answer.items) + 1
             while self._items > self.limit:
                 self._forget(next(iter(self._held)))
+
+    def _of(self, recommender: Recommender, query: Query, explain: Explain) -> _Kept | None:
+        key = _key(query, explain)
+        if key is None:
+            return None
+        with self._lock:
+            kept = self._held.get(key)
+            if kept is None or kept.recommender() is not recommender:
+                return None
+            self._held.move_to_end(key)
+            return kept
 
     def _forget(self, key: str) -> None:
         old = self._held.pop(key, None)

@@ -9,7 +9,7 @@ import numpy as np
 
 from shortlist.data.vocabulary import OutsideId, Vocabulary
 from shortlist.recommender import Recommender
-from shortlist.recommender.live import Known
+from shortlist.recommender.known import Known
 
 
 class Catalogue:

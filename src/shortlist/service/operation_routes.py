@@ -25,7 +25,7 @@ def router(serving: Serving) -> APIRouter:
     routes = APIRouter()
 
     @routes.get("/healthz")
-    def alive() -> Response:
+    async def alive() -> Response:
         """The process lives."""
         return reply({"status": "ok"})
 

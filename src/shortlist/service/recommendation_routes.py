@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi import Query as QueryParameter
 from fastapi.responses import Response
 
-from shortlist.recommender import Answer, Query
+from shortlist.recommender import Query
 from shortlist.service import schemas
 from shortlist.service.answers import ERRORS, K
+from shortlist.service.quick_road import QuickRoad, sent
 from shortlist.service.serving import Serving
 
 Where = Annotated[
@@ -28,10 +29,12 @@ Exposed = Annotated[
 
 def router(serving: Serving) -> APIRouter:
     """The routes."""
-    routes = APIRouter()
+    road = QuickRoad(serving)
+    routes = APIRouter(route_class=road.route())
 
     @routes.get("/v1/recommendations/{user_id:path}", response_model=schemas.RecommendationResponse, responses=ERRORS)
     def recommend_to_user(
+        request: Request,
         user_id: str,
         k: K = 10,
         exclude: Excluded = "",
@@ -44,19 +47,17 @@ def router(serving: Serving) -> APIRouter:
         """Recommend to a user: one of the artifact, or of whom there are events."""
         allowed = None if allow is None else _ids(allow)
         query = Query(user_id=user_id, k=k, exclude=_ids(exclude), where=where, allow=allowed, seen=seen)
-        return _sent(serving.answer(query, explain=explain, exposed=expose))
+        answer = serving.answer(query, explain=explain, exposed=expose)
+        road.learn(request, query, explain)
+        return sent(answer)
 
     @routes.post("/v1/recommendations", response_model=schemas.RecommendationResponse, responses=ERRORS)
     def recommend(request: schemas.RecommendationRequest) -> Response:
         """Recommend to a known user, or to anyone by a history; re-ranked as the artifact says, or by the steps given."""
         found = serving.answer(request.query(), explain=request.explain, exposed=request.expose, rerank=request.rerank)
-        return _sent(found)
+        return sent(found)
 
     return routes
-
-
-def _sent(answer: Answer) -> Response:
-    return Response(answer.json, media_type="application/json")
 
 
 def _ids(text: str) -> list[str | int]:

@@ -25,6 +25,7 @@ from shortlist.recommender import Recommender, artifact
 from shortlist.recommender.reshaping import steps_of
 from shortlist.service.app import create_app
 from shortlist.service.keys import Keyring
+from shortlist.service.memory import settle
 from shortlist.service.metrics import MULTIPROCESS
 from shortlist.service.peers import Peers
 
@@ -72,7 +73,7 @@ class Service:
     def app(self) -> FastAPI:
         """Load the artifact, open the store."""
         recommender = self.load()
-        return create_app(
+        app = create_app(
             recommender,
             None if self.events is None else EventStore(self.events),
             load=self.load,
@@ -83,6 +84,8 @@ class Service:
             rate=self.rate,
             experiment=self.experiment_settings(),
         )
+        settle()
+        return app
 
 
 def default_store(folder: Path) -> str:

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from shortlist.errors import BusyError, QueryError, ShortlistError, StoreError
 from shortlist.events import EventStore
 from shortlist.events.items import ItemChange
-from shortlist.experiments.serving import RunningExperiment, recommenders
+from shortlist.experiments.serving import RunningExperiment
 from shortlist.experiments.settings import ExperimentSettings
 from shortlist.recommender import Answer, Query, Recommender
-from shortlist.recommender.extended import ExtendedRecommender
 from shortlist.recommender.live import LiveRecommender
-from shortlist.recommender.live_items import LiveItems
-from shortlist.recommender.popularity_bands import PopularityBands
 from shortlist.service import tracing
-from shortlist.service.catalogue import Catalogue
+from shortlist.service.generation import Generation
 from shortlist.service.item_changes import ItemChanges
 from shortlist.service.memory import give_back
 from shortlist.service.metrics import Metrics
@@ -29,52 +25,7 @@ from shortlist.service.peers import Peers
 from shortlist.settings import RerankSettings
 
 LOG = logging.getLogger("shortlist.service")
-
-
-@dataclass(frozen=True)
-class Generation:
-    """One artifact, ready to answer. A request takes it once, and keeps it to its end."""
-
-    live: LiveRecommender
-    catalogue: Catalogue
-    items: LiveItems
-    report: bytes
-    bands: PopularityBands
-    arms: Mapping[str, tuple[LiveRecommender, LiveItems]] = field(default_factory=dict)
-
-    @classmethod
-    def of(
-        cls,
-        recommender: Recommender,
-        store: EventStore | None,
-        timeout: float | None,
-        experiment: ExperimentSettings | None = None,
-    ) -> Generation:
-        """Prepare everything."""
-        report = json.dumps({} if recommender.report is None else recommender.report.to_dict()).encode()
-        live = LiveRecommender(recommender, store, timeout)
-        arms = {} if experiment is None else recommenders(experiment, recommender)
-        return cls(
-            live,
-            Catalogue(recommender),
-            LiveItems(recommender),
-            report,
-            PopularityBands(recommender.dataset),
-            {name: (LiveRecommender(one, store, timeout), LiveItems(one)) for name, one in arms.items()},
-        )
-
-    def with_items(self, changes: Sequence[ItemChange]) -> Generation:
-        """The artifact with items that came, changed or went since; everything else is shared."""
-        live = _with_items(self.live, self.items, changes)
-        # an arm's artifact may have an item that this one has not
-        arms = {name: (_with_items(one, items, changes), items) for name, (one, items) in self.arms.items()}
-        catalogue = self.catalogue if live is self.live else self.catalogue.over(live.recommender)
-        return replace(self, live=live, catalogue=catalogue, arms=arms)
-
-    @property
-    def recommender(self) -> Recommender:
-        """Without events."""
-        return self.live.recommender
+Explain = Literal["none", "reasons", "full"]
 
 
 class Serving:
@@ -128,7 +79,7 @@ class Serving:
         self,
         query: Query,
         *,
-        explain: Literal["none", "reasons", "full"] = "reasons",
+        explain: Explain = "reasons",
         exposed: bool = True,
         rerank: Sequence[RerankSettings] | None = None,
     ) -> Answer:
@@ -143,14 +94,27 @@ class Serving:
         now, running = self.now, self.experiment
         arm = None if running is None or rerank is not None else running.arm_of(query.user_id)
         live = now.live if arm is None else now.arms[arm][0]
-        found = live.recommend(query, explain="full" if explain == "full" else explain == "reasons", rerank=rerank)
-        self.metrics.answered(found, cold=live.is_cold(query, found))
-        tracing.trace_stages(self._tracer, found)
-        self.metrics.shown.add(now.bands.of(item.item_id for item in found.items))
+        found = live.recommend(query, explain=_reasons(explain), rerank=rerank)
+        self._count(now, live, query, found)
         if running is None or arm is None:
             return found
         self.metrics.arms.labels(running.settings.name, arm).inc()
         return replace(found, experiment=running.answered(arm, query, found, exposed=exposed))
+
+    def again(self, query: Query, *, explain: Explain = "reasons") -> Answer | None:
+        """The answer as it was given before, where that takes microseconds and waits for nothing; None: ask ``answer``."""
+        now = self.now
+        if self.experiment is not None:
+            return None  # it keeps what it showed
+        found = now.live.again(query, explain=_reasons(explain))
+        if found is not None:
+            self._count(now, now.live, query, found)
+        return found
+
+    def _count(self, now: Generation, live: LiveRecommender, query: Query, found: Answer) -> None:
+        self.metrics.answered(found, cold=live.is_cold(query, found))
+        tracing.trace_stages(self._tracer, found)
+        self.metrics.shown.add(now.bands.of(item.item_id for item in found.items))
 
     def reload(self) -> dict[str, int]:
         """Load the artifact anew and answer from it; where that fails, the old one goes on.
@@ -242,8 +206,5 @@ class Serving:
         return True
 
 
-def _with_items(live: LiveRecommender, items: LiveItems, changes: Sequence[ItemChange]) -> LiveRecommender:
-    recommender = items.over(changes)
-    if not isinstance(recommender, ExtendedRecommender):
-        return live
-    return live.over(recommender, ExtendedRecommender(live.fallback, recommender.patch, towered=False))
+def _reasons(explain: Explain) -> bool | Literal["full"]:
+    return "full" if explain == "full" else explain == "reasons"

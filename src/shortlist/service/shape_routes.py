@@ -19,7 +19,8 @@ from shortlist.recommender.list_figures import DEFINITIONS, ListFigures
 from shortlist.recommender.step_menu import step_menu
 from shortlist.service import schemas
 from shortlist.service.answers import ERRORS, reply
-from shortlist.service.serving import Generation, Serving
+from shortlist.service.generation import Generation
+from shortlist.service.serving import Serving
 from shortlist.settings import FreshnessSettings, RerankSettings
 
 
