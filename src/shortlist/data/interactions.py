@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shortlist.data.features import FeatureTable, take_rows
-from shortlist.data.ragged import Ragged, slices
+from shortlist.data.ragged import Ragged, spans
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +102,6 @@ class Interactions:
 
     def histories(self, starts: NDArray[Any], stops: NDArray[Any]) -> tuple[Ragged, Ragged]:
         """Liked and disliked items in the row ranges ``[starts, stops)``, most recent last."""
-        rows = slices(np.arange(len(self)), starts, stops)
+        rows = spans(starts, stops)
         items = Ragged(self.item_idx[rows.values], rows.offsets)
         return items.where(self.in_history[rows.values]), items.where(self.disliked[rows.values])

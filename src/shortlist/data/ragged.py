@@ -148,8 +148,20 @@ def slices(values: NDArray[Any], starts: NDArray[Any], stops: NDArray[Any]) -> R
     if len(starts) == 1:  # one query alone, while serving
         own = values[int(starts[0]) : int(stops[0])]
         return Ragged(own, np.array([0, len(own)], dtype=np.int64))
+    places = spans(starts, stops)
+    return Ragged(values[places.values], places.offsets)
+
+
+def spans(starts: NDArray[Any], stops: NDArray[Any]) -> Ragged:
+    """The rows of places ``starts[i]`` to ``stops[i]`` − 1.
+
+    >>> spans(np.array([7, 0]), np.array([9, 1])).values.tolist()
+    [7, 8, 0]
+    """
+    if len(starts) == 1:
+        own = np.arange(int(starts[0]), int(stops[0]))
+        return Ragged(own, np.array([0, len(own)], dtype=np.int64))
     lengths = np.asarray(stops, dtype=np.int64) - np.asarray(starts, dtype=np.int64)
     offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
     np.cumsum(lengths, out=offsets[1:])
-    index = np.arange(offsets[-1]) + np.repeat(np.asarray(starts) - offsets[:-1], lengths)
-    return Ragged(values[index], offsets)
+    return Ragged(np.arange(offsets[-1]) + np.repeat(np.asarray(starts) - offsets[:-1], lengths), offsets)

@@ -99,7 +99,8 @@ def load_saved_dataset(folder: Path) -> Dataset:
     if (folder / _NOT_ASKED).is_file():
         not_asked = np.zeros(len(users), dtype=bool)
         not_asked[pq.read_table(folder / _NOT_ASKED).column("user_idx").to_numpy()] = True
-    user_table, item_table = user_table.drop_columns(["id"]), item_table.drop_columns(["id"])
+    # in one piece: to take a few rows of several pieces, Arrow passes over all of them
+    user_table, item_table = user_table.drop_columns(["id"]), item_table.drop_columns(["id"]).combine_chunks()
 
     def encoded(side: Side, source: pa.Table) -> dict[str, Column]:
         return {spec.name: spec.encode(source.column(spec.name).combine_chunks()) for spec in schema.side(side)}

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from shortlist.data.ragged import Ragged, slices
+from shortlist.data.ragged import Ragged, spans
 from shortlist.data.splitting import Holdout
 from shortlist.errors import EvaluationError
 from shortlist.evaluation.candidates import scores_of
@@ -65,7 +65,7 @@ def sampled_ranks_of(ranker: Ranker, holdout: Holdout, retriever: Retriever | No
     own, row = scores[is_target], targets.row_of_value
     rival, offsets = scores[~is_target], negatives.offsets
     # all pairs of a target and its query's negatives, one after the other
-    pairs = slices(np.arange(len(rival)), offsets[row], offsets[row + 1])
+    pairs = spans(offsets[row], offsets[row + 1])
     ahead = np.bincount(pairs.row_of_value, rival[pairs.values] >= own[pairs.row_of_value], minlength=len(own))
     return Ragged(ahead.astype(np.int64) + _places(targets, own), targets.offsets)
 

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from shortlist.data.dataset import Dataset
 from shortlist.data.interactions import Interactions
 from shortlist.data.queries import QueryBatch
-from shortlist.data.ragged import Ragged, slices
+from shortlist.data.ragged import Ragged, slices, spans
 from shortlist.data.splitting import Holdout
 from shortlist.errors import DataError
 from shortlist.evaluation.candidates import retrieved
@@ -172,7 +172,7 @@ def newer_queries(
     seen = Ragged.empty(len(queries)) if split.seen == "keep" else batch.seen
     availability = dataset.availability if dataset.has_time else None
     bounds = np.append(examples.positives, len(train))
-    taken = slices(np.arange(len(train)), bounds[starts], np.minimum(bounds[stops], train.offsets[batch.user_idx + 1]))
+    taken = spans(bounds[starts], np.minimum(bounds[stops], train.offsets[batch.user_idx + 1]))
     return Holdout(queries, batch.user_idx, seen, batch.targets, availability=availability), taken
 
 

@@ -11,7 +11,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.features import take_rows
 from shortlist.data.interactions import Interactions
 from shortlist.data.queries import SequenceQueries
-from shortlist.data.ragged import Ragged, distinct, slices
+from shortlist.data.ragged import Ragged, distinct, slices, spans
 from shortlist.training.batches import TrainingBatch, exclusive_cumsum
 
 _SPREAD = 0.1  # sequences whose lengths differ by less than this share are in random order
@@ -94,7 +94,7 @@ class TrainingSequences:
     ) -> TrainingBatch:
         """The sequences ``liked_items[first:stop]`` with the queries ``begin:end`` that are asked of their states."""
         sequences = slices(self.liked_items, first, stop)
-        asked = slices(np.arange(len(self.known)), begin, end)
+        asked = spans(begin, end)
         query, longest = asked.values, int(sequences.lengths.max())
         place = self.known[query] - 1 - first[asked.row_of_value]
         is_empty = self.known[query] == self.first_like[self.user[query]]
