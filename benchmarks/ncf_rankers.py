@@ -52,7 +52,7 @@ ROWS: Mapping[str, Mapping[str, Any]] = {
     "logistic": {},
     "dot": {},
 }
-LOGISTIC = LogisticMFSettings(embedding_dim=192, epochs=128, learning_rate=0.004, regularization=0.005, patience=128)
+LOGISTIC = LogisticMFSettings(embedding_dim=192, epochs=256, learning_rate=0.002, regularization=0.005, patience=256)
 LABELS = {"logistic": "dot product, logistic loss, d 192", "dot": "dot product, softmax, d 192"}
 DOT: Mapping[str, Any] = {
     "retriever": {
