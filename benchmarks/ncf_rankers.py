@@ -47,7 +47,7 @@ Watch = Callable[[Any], float]
 ROWS: Mapping[str, Mapping[str, Any]] = {
     "gmf": {"model": "gmf"},
     "mlp": {"model": "mlp"},
-    "neumf": {"model": "neumf"},
+    "neumf": {"model": "neumf", "epochs": 14, "learning_rate": 0.007},
     "pretrained": {"model": "neumf", "pretrained": True},
     "logistic": {},
     "dot": {},
