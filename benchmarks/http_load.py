@@ -58,7 +58,9 @@ from shortlist.settings import Settings
 
 LUA = Path(__file__).with_suffix(".lua")
 ONE, MANY, PEOPLE = 1, 16, 64  # connections
-NUM_REQUESTS = 40_000  # different ones of each kind: far more than the service remembers, so that hardly any comes again
+NUM_REQUESTS = (
+    40_000  # different ones of each kind: far more than the service remembers, so that hardly any comes again
+)
 NUM_AGAIN = 1_000  # people who come again
 CATEGORIES, CANDIDATES = 10, 200
 

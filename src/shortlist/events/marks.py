@@ -51,7 +51,9 @@ class Marks:
             if self._inode != (found.st_dev, found.st_ino):
                 self._open((found.st_dev, found.st_ino))
             assert self._connection is not None
-            count, newest, forgotten = self._connection.execute(_MARK, (user_id, hash_of(user_id))).fetchone()
+            count, newest, forgotten = self._connection.execute(
+                _MARK, (user_id, hash_of(user_id), MOST_EVENTS + 1)
+            ).fetchone()
             return None if count > MOST_EVENTS else Mark(count, newest, bool(forgotten))
         except (OSError, sqlite3.Error):
             self._shut()  # the usual way says what is wrong
@@ -82,7 +84,7 @@ def hash_of(user_id: str) -> str:
     return hashlib.sha256(user_id.encode()).hexdigest()
 
 
-_MARK = f"""
+_MARK = """
 select count(*), coalesce(max(sequence), 0), exists(select 1 from forgotten_users where user_hash = ?2)
-from (select sequence from events where user_id = ?1 limit {MOST_EVENTS + 1})
+from (select sequence from events where user_id = ?1 limit ?3)
 """
