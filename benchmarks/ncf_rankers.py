@@ -47,7 +47,7 @@ Watch = Callable[[Any], float]
 ROWS: Mapping[str, Mapping[str, Any]] = {
     "gmf": {"model": "gmf"},
     "mlp": {"model": "mlp"},
-    "neumf": {"model": "neumf", "epochs": 14, "learning_rate": 0.007},
+    "neumf": {"model": "neumf", "epochs": 14, "learning_rate": 0.007, "regularization": 0.03, "average": 0.997},
     "pretrained": {"model": "neumf", "pretrained": True},
     "logistic": {},
     "dot": {},

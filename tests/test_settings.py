@@ -31,7 +31,8 @@ def test_there_and_back_is_the_identity() -> None:
         ),
         (
             {"retriever": {"model": "two_towers"}},
-            r"'two_towers' is not available; allowed: ease, item_knn, mf, popularity, recent_popularity, softmax_dnn",
+            r"'two_towers' is not available; allowed: ease, item_knn, mf, popularity, recent_popularity, sequential_rules, "
+            r"softmax_dnn",
         ),
         (
             {"retriever": {"history": "transformer", "embedding_dim": 10, "history_heads": 4}},

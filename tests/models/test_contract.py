@@ -22,6 +22,7 @@ MODELS = {
     "popularity": {"model": "popularity"},
     "recent_popularity": {"model": "recent_popularity"},
     "item_knn": {"model": "item_knn", "neighbours": 20},
+    "sequential_rules": {"model": "sequential_rules"},
     "ease": {"model": "ease", "regularization": 10.0},
     "mf": {"model": "mf", "embedding_dim": 8},
     "softmax_dnn": {

@@ -41,6 +41,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "ease": {},
     "popularity": {},
     "recent_popularity": {},
+    "sequential_rules": {},
 }
 
 

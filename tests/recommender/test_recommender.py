@@ -148,6 +148,7 @@ def test_evaluated_again_it_gives_its_report(demo: Recommender) -> None:
         "popularity",
         "recent_popularity",
         "item_knn",
+        "sequential_rules",
         "ease",
         "mf",
     ]

@@ -122,7 +122,7 @@ def test_similar(client: TestClient) -> None:
 
 
 def test_report_and_health(client: TestClient) -> None:
-    models = ["softmax_dnn", "popularity", "recent_popularity", "item_knn", "ease", "mf"]
+    models = ["softmax_dnn", "popularity", "recent_popularity", "item_knn", "sequential_rules", "ease", "mf"]
     assert list(client.get("/v1/report").json()["models"]) == models
     page = client.get("/report")
     assert page.headers["content-type"].startswith("text/html")

@@ -37,7 +37,7 @@ def test_every_trial_is_within_the_documented_range() -> None:
 def test_all_stand_beside_the_model_but_the_model_itself(world: Dataset) -> None:
     settings = Settings.from_dict({"retriever": {"model": "ease"}, "evaluation": {"baseline_trials": 1}})
     fitted = fit_baselines(world, split(world, settings.split), settings)
-    assert list(fitted.retrievers) == ["popularity", "recent_popularity", "item_knn", "mf"]
+    assert list(fitted.retrievers) == ["popularity", "recent_popularity", "item_knn", "sequential_rules", "mf"]
     assert fitted.notes == []
 
 

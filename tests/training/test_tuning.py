@@ -97,7 +97,7 @@ def test_trials_and_the_best_settings_are_recorded(tmp_path: Path) -> None:
 
 
 def test_every_model_with_ranges_searches_all_of_them(tmp_path: Path) -> None:
-    for model in ("recent_popularity", "item_knn", "ease", "mf"):
+    for model in ("recent_popularity", "item_knn", "sequential_rules", "ease", "mf"):
         settings = Settings.from_dict({"retriever": {"model": model}})
         result = tune(settings, tmp_path / model, trials=2)
         assert all(name.startswith("retriever.") for name in result.best.parameters)

@@ -24,18 +24,21 @@ class ItemItem:
         name: of the model.
         item_vectors: [N, D], dense or sparse.
         history_vectors: [N, D] sparse, one row an item of the history; None: the identity, D = N.
+        last: so many items of a history count, the newest; None: all.
 
     An item counts once in a history, however often it was taken. An empty history scores every item 0.
     """
 
     has_item_bias = False
 
-    def __init__(self, name: str, item_vectors: Vectors, history_vectors: Any = None) -> None:
-        self.name, self.item_vectors, self.history_vectors = name, item_vectors, history_vectors
+    def __init__(
+        self, name: str, item_vectors: Vectors, history_vectors: Any = None, *, last: int | None = None
+    ) -> None:
+        self.name, self.item_vectors, self.history_vectors, self.last = name, item_vectors, history_vectors, last
 
     def encode_queries(self, queries: QueryBatch) -> Vectors:
         """[B, D]: sparse rows of ones, or (dense) the sums of their history vectors."""
-        histories = multi_hot(queries.liked, self.item_vectors.shape[0])
+        histories = multi_hot(self._counted(queries), self.item_vectors.shape[0])
         if self.history_vectors is None:
             return histories
         summed: NDArray[np.float32] = (histories @ self.history_vectors).toarray()
@@ -48,13 +51,17 @@ class ItemItem:
     def history_shares(self, queries: QueryBatch) -> tuple[Ragged, Vectors]:
         """See ``Retriever``."""
         num_items = self.item_vectors.shape[0]
-        once = distinct_in_rows(queries.liked, num_items)
+        once = distinct_in_rows(self._counted(queries), num_items)
         each = multi_hot(Ragged.from_lengths(once.values, np.ones(len(once.values), dtype=np.int64)), num_items)
         return once, each if self.history_vectors is None else (each @ self.history_vectors).toarray()
 
     def config(self) -> dict[str, Any]:
         """What a saved retriever needs beside its vectors."""
-        return {"query_encoder": "history_sum", "has_history_vectors": self.history_vectors is not None}
+        whole = {"query_encoder": "history_sum", "has_history_vectors": self.history_vectors is not None}
+        return whole if self.last is None else {**whole, "last": self.last}
+
+    def _counted(self, queries: QueryBatch) -> Ragged:
+        return queries.liked if self.last is None else queries.liked.last(self.last)
 
 
 def multi_hot(rows: Ragged, num_items: int) -> Any:

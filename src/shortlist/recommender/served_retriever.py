@@ -92,7 +92,7 @@ def load_retriever(folder: Path, schema: Schema) -> ServedRetriever:
         model = MatrixFactorization(item_vectors, MFSettings.model_validate(config["settings"]))
     elif config["query_encoder"] == "history_sum":
         history_vectors = _load_vectors(folder, "history_vectors") if config["has_history_vectors"] else None
-        model = ItemItem(config["model"], item_vectors, history_vectors)
+        model = ItemItem(config["model"], item_vectors, history_vectors, last=config.get("last"))
     else:
         model = Popularity(item_vectors[:, 0])
     told["history_shares"] = model.history_shares

@@ -24,6 +24,7 @@ from shortlist.settings.models import (
     PopularitySettings,
     RecentPopularitySettings,
     RetrieverSettings,
+    SequentialRulesSettings,
     SourceSettings,
 )
 from shortlist.settings.networks import NetworkSettings, SoftmaxDNNSettings, TwoTowerSettings
@@ -93,6 +94,7 @@ __all__ = [
     "RerankSettings",
     "RetrieverSettings",
     "RulesSettings",
+    "SequentialRulesSettings",
     "Settings",
     "SoftmaxDNNSettings",
     "SourceSettings",

@@ -44,6 +44,18 @@ class ItemKNNSettings(Table):
     )
 
 
+class SequentialRulesSettings(Table):
+    """What follows what, by counts; asked by the last item alone (Kamehkhosh, Jannach, Ludewig 2017)."""
+
+    model: Literal["sequential_rules"] = "sequential_rules"
+    steps: Annotated[Positive, Range(1, 30, log=True)] = Field(
+        10, description="an item counts as a follower of those up to so many places before it, 1 / distance each"
+    )
+    neighbours: Annotated[int, Field(gt=0), Range(20, 1000, log=True)] = Field(
+        200, description="most frequent followers kept for each item"
+    )
+
+
 class EASESettings(Table):
     """Embarrassingly shallow autoencoder: the closed-form item-item regression (Steck 2019)."""
 
@@ -75,7 +87,14 @@ class MFSettings(Table):
     )
 
 
-BaselineSettings = PopularitySettings | RecentPopularitySettings | ItemKNNSettings | EASESettings | MFSettings
+BaselineSettings = (
+    PopularitySettings
+    | RecentPopularitySettings
+    | ItemKNNSettings
+    | SequentialRulesSettings
+    | EASESettings
+    | MFSettings
+)
 RetrieverSettings = BaselineSettings | SoftmaxDNNSettings | TwoTowerSettings
 
 
@@ -85,7 +104,7 @@ CANDIDATES = 200  # what retrieval gives to a ranker or re-rankers, where nothin
 class SourceSettings(Table):
     """``[[source]]``: candidates that come from elsewhere than the retriever."""
 
-    model: Literal["popularity", "recent_popularity", "item_knn", "ease", "mf", "similar_to_last"] = Field(
-        description="one of [evaluation] baselines, as it was selected there; or items like the one liked last"
-    )
+    model: Literal[
+        "popularity", "recent_popularity", "item_knn", "sequential_rules", "ease", "mf", "similar_to_last"
+    ] = Field(description="one of [evaluation] baselines, as it was selected there; or items like the one liked last")
     quota: Positive = Field(20, description="candidates it gives, of the 200 there are; the retriever gives the rest")

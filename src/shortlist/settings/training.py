@@ -85,8 +85,11 @@ class EvaluationSettings(Table):
     """What is measured."""
 
     k: tuple[Positive, ...] = Field((10, 20, 100), description="list lengths at which metrics are reported")
-    baselines: tuple[Literal["popularity", "recent_popularity", "item_knn", "ease", "mf"], ...] = Field(
-        ("popularity", "recent_popularity", "item_knn", "ease", "mf"), description="rows that stand beside the model"
+    baselines: tuple[Literal["popularity", "recent_popularity", "item_knn", "sequential_rules", "ease", "mf"], ...] = (
+        Field(
+            ("popularity", "recent_popularity", "item_knn", "sequential_rules", "ease", "mf"),
+            description="rows that stand beside the model",
+        )
     )
     baseline_trials: Positive = Field(8, description="most settings of each baseline tried on validation for its row")
     baseline_minutes: Annotated[float, Field(gt=0)] = Field(

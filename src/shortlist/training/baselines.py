@@ -23,6 +23,7 @@ from shortlist.models.ease import EASE
 from shortlist.models.item_knn import ItemKNN
 from shortlist.models.mf import MatrixFactorization
 from shortlist.models.popularity import Popularity
+from shortlist.models.sequential_rules import SequentialRules
 from shortlist.settings import (
     BaselineSettings,
     EASESettings,
@@ -30,6 +31,7 @@ from shortlist.settings import (
     MFSettings,
     PopularitySettings,
     RecentPopularitySettings,
+    SequentialRulesSettings,
     Settings,
 )
 
@@ -51,6 +53,7 @@ TRIALS: Mapping[str, list[dict[str, Any]]] = {
             (100, 10, 0.6),
         )
     ],
+    "sequential_rules": [{"steps": steps} for steps in (10, 1, 3, 30)],
     "ease": [{"regularization": value} for value in (300, 100, 1000, 30, 500, 200, 2000, 10)],
     "mf": [
         {"embedding_dim": dim, "unobserved_weight": weight, "regularization": regularization}
@@ -66,6 +69,7 @@ TRIALS: Mapping[str, list[dict[str, Any]]] = {
         )
     ],
 }
+_BY_TIME = ("recent_popularity", "sequential_rules")
 _ITEMS_BY_ITEMS = ("item_knn", "ease")
 _ANY: TypeAdapter[BaselineSettings] = TypeAdapter(BaselineSettings)
 
@@ -107,7 +111,7 @@ def check_sources(dataset: Dataset, settings: Settings) -> None:
 
 
 def _cannot(name: str, dataset: Dataset, settings: Settings) -> str:
-    if name == "recent_popularity" and not dataset.has_time:
+    if name in _BY_TIME and not dataset.has_time:
         return "the interactions have no time"
     most = settings.evaluation.baseline_max_items
     if name in _ITEMS_BY_ITEMS and dataset.num_items > most:
@@ -139,14 +143,25 @@ def _fit_best(name: str, dataset: Dataset, split: Split, settings: Settings) -> 
 
 
 def fit_closed_form(chosen: BaselineSettings, train: Interactions, dataset: Dataset, settings: Settings) -> Retriever:
-    """Fit one of the models that need no gradients."""
+    """Fit one of the models that need no gradients.
+
+    Raises:
+        SettingsError: it goes by time, and the interactions have none.
+    """
     num_items = dataset.num_items
+    if chosen.model in _BY_TIME and not dataset.has_time:
+        raise SettingsError(
+            f'model = "{chosen.model}" goes by the time of each interaction, and these have none. Name its column as '
+            'timestamp in [data.columns], or take "popularity" or "item_knn".'
+        )
     if isinstance(chosen, PopularitySettings):
         return Popularity.fit(train, num_items)
     if isinstance(chosen, RecentPopularitySettings):
         return Popularity.fit_recent(train, num_items, chosen)
     if isinstance(chosen, ItemKNNSettings):
         return ItemKNN.fit(train, num_items, chosen)
+    if isinstance(chosen, SequentialRulesSettings):
+        return SequentialRules.fit(train, num_items, chosen, in_order=settings.split.history == "in_order")
     if isinstance(chosen, EASESettings):
         # factors leave out the zero diagonal, which matters only to items of the history
         return EASE.fit(train, num_items, chosen, factored=None if settings.split.seen == "remove" else False)
