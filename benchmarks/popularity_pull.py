@@ -108,10 +108,12 @@ def plot(curves: Mapping[str, Curve], file: Path) -> None:
         own = np.array([means[strength] for strength in STRENGTHS])
         axes.plot(own[:, 1], own[:, 0], "o-", color="#2457a6", label="softmax_dnn")
         for strength, (recall, popularity) in zip(STRENGTHS, own, strict=True):
-            axes.annotate(f"{strength:g}", (popularity, recall), textcoords="offset points", xytext=(6, 6), fontsize=9)
+            axes.annotate(
+                f"{strength:g}", (popularity, recall), textcoords="offset points", xytext=(7, -12), fontsize=9
+            )
         axes.plot(means[-1.0][1], means[-1.0][0], "s", color="#b0413e", label="popularity")
         axes.set(title=name, xlabel="average popularity of the 20 recommended", ylabel="recall@20")
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.1 * own[:, 0].max())
         axes.grid(alpha=0.3)
         axes.legend(loc="lower right")
     file.parent.mkdir(parents=True, exist_ok=True)
