@@ -81,7 +81,7 @@ def test_an_existing_user_and_the_report(browser: Any, address: str) -> None:
     wait(browser, lambda: listed(browser), "the list")
     shot(browser, "user")
     browser.get(f"{address}/#/report")
-    wait(browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, "tr[data-model]")) == 6, "six models")
+    wait(browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, "tr[data-model]")) == 7, "seven models")
     shot(browser, "report-tab")
     assert errors(browser) == []
     browser.get(f"{address}/report")
