@@ -1,6 +1,6 @@
 """NCF protocol on MovieLens 1M, its own models beside a dot product: GMF, MLP, NeuMF (He et al. 2017) and matrix factorization.
 
-    python -m benchmarks.ncf_rankers [--rows gmf mlp neumf pretrained logistic dot] [--dims 64] [--seeds 0 1 2]
+    python -m benchmarks.ncf_rankers [--rows gmf mlp neumf pretrained logistic dot history] [--dims 64] [--seeds 0 1 2]
 
 Data, negatives and validation are those of ``benchmarks.ncf_protocol``: each user's last positive of train among 99 uniform
 unobserved items, by ndcg@10. There the epochs of each row are selected, with seed 0; how rates, regularization and widths were
@@ -8,7 +8,9 @@ is told in docs/LOG.md. Then all of train is learned from for as long, with ever
 epoch of that training *on the test*, which is how the paper's figures were chosen, stands apart: it is optimistic.
 
 ``dot`` and ``logistic`` are products of two vectors, by our own softmax over the whole corpus and by NeuMF's loss with plain
-SGD (``logistic_mf``): the question of Rendle et al. (RecSys 2020) is what a learned similarity adds.
+SGD (``logistic_mf``): the question of Rendle et al. (RecSys 2020) is what a learned similarity adds. ``history`` is a product as
+well, by the same softmax, but its user is no vector learned by heart: ``softmax_dnn`` makes one of what the person took, in its
+order. No other row knows the order, so that it is no answer to Rendle's question; it is what the data had to say beside it.
 Full-corpus figures stand in the last column: sampled ones do not keep the order of models (Krichene and Rendle 2020).
 """
 
@@ -51,10 +53,16 @@ ROWS: Mapping[str, Mapping[str, Any]] = {
     "pretrained": {"model": "neumf", "pretrained": True},
     "logistic": {},
     "dot": {},
+    "history": {},
 }
 LOGISTIC = LogisticMFSettings(embedding_dim=192, epochs=256, learning_rate=0.002, regularization=0.005, patience=256)
-LABELS = {"logistic": "dot product, logistic loss, d 192", "dot": "dot product, softmax, d 192"}
+LABELS = {
+    "logistic": "dot product, logistic loss, d 192",
+    "dot": "dot product, softmax, d 192",
+    "history": "dot product, softmax, history in its order",
+}
 DOT: Mapping[str, Any] = {
+    "features": {"user": {"user_id": {"kind": "id"}}, "item": {}},
     "retriever": {
         "model": "two_tower",
         "embedding_dim": 192,
@@ -76,6 +84,11 @@ DOT: Mapping[str, Any] = {
         "patience": 10,
     },
 }
+HISTORY: Mapping[str, Any] = {
+    "features": {"user": {}, "item": {}},
+    "retriever": {"model": "softmax_dnn", "history": "mean"},
+    "training": {"batch_size": 1024, "epochs": 40, "patience": 5},
+}
 
 
 @dataclass(frozen=True)
@@ -95,16 +108,14 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--epochs", nargs="+", type=int, help="of each stage, as selected before: no selection again")
     arguments = parser.parse_args()
-    settings = Settings.from_dict(
-        {"data": {"dataset": "ncf-ml-1m"}, "features": {"user": {"user_id": {"kind": "id"}}, "item": {}}, **DOT}
-    )
-    dataset = load_dataset(settings)
-    parts = split(dataset, settings.split)
-    valid = with_negatives(parts.valid, dataset.num_items)
     title = f"ncf-ml-1m; {machine()}"
     columns = ("model", "hr@10 / ndcg@10", "by seed", "validation", "epochs", "fit s", "optimistic", "full corpus")
     table = Table(*columns, title=title)
     for name in arguments.rows:
+        settings = Settings.from_dict({"data": {"dataset": "ncf-ml-1m"}, **(HISTORY if name == "history" else DOT)})
+        dataset = load_dataset(settings)
+        parts = split(dataset, settings.split)
+        valid = with_negatives(parts.valid, dataset.num_items)
         for dim in arguments.dims if name not in LABELS else [0]:
             label = f"{name} {dim}" if dim else LABELS[name]
             chosen, selected = (np.nan, np.nan), dict(zip(stages(name), arguments.epochs or (), strict=False))
@@ -163,8 +174,8 @@ def fit_row(
         course.append((mean(ranks, "hit_rate@10"), mean(ranks, "ndcg@10")))
         return course[-1][1] if epochs is None else float(len(course))  # the last is then the best
 
-    if name == "dot":
-        model, found = fit_dot(train, dataset, settings, watch, seed, epochs)
+    if name in ("dot", "history"):
+        model, found = fit_network(name, train, dataset, settings, watch, seed, epochs)
         return Fit(model, found, course, time.perf_counter() - started)
     if name == "logistic":
         ncf, runs = fit_logistic_mf(train, dataset.num_items, LOGISTIC, watch, seed=seed, epochs=epochs)
@@ -175,15 +186,21 @@ def fit_row(
     return Fit(ncf, found, course, time.perf_counter() - started)
 
 
-def fit_dot(
-    train: Interactions, dataset: Dataset, settings: Settings, watch: Watch, seed: int, epochs: Mapping[str, int] | None
+def fit_network(
+    name: str,
+    train: Interactions,
+    dataset: Dataset,
+    settings: Settings,
+    watch: Watch,
+    seed: int,
+    epochs: Mapping[str, int] | None,
 ) -> tuple[NetworkRetriever, Mapping[str, int]]:
-    """Two towers of one vector each, by cross-entropy over the corpus."""
+    """A retriever of two vectors, by cross-entropy over the corpus."""
     torch.manual_seed(seed)
     assert isinstance(settings.retriever, NetworkSettings)
     model = untrained(dataset, train, settings.retriever)
     objective = objective_of(model, dataset, train, settings.retriever, settings)
-    stop_after = None if epochs is None else epochs["dot"]
+    stop_after = None if epochs is None else epochs[name]
     with Progress(len(objective.examples)) as progress:
         run = fit(
             model,
@@ -194,7 +211,7 @@ def fit_dot(
             progress=progress,
             stop_after=stop_after,
         )
-    return model, {"dot": run.best_epoch}
+    return model, {name: run.best_epoch}
 
 
 def corpus_ranks_of(model: NCF | NetworkRetriever, holdout: Holdout) -> Ragged:

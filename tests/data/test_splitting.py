@@ -137,6 +137,21 @@ def test_files_keep_the_given_parts() -> None:
     assert (len(drawn.train), len(drawn.train_and_valid)) == (3, 4)
 
 
+def test_the_latest_share_of_every_users_rows_is_for_validation() -> None:
+    """In the order of the file where there is no time; who has too few rows for the share only trains."""
+    train = pa.table({"user_id": [2] * 8 + [1] * 5 + [3], "item_id": [*range(8), *range(4, -1, -1), 9]})
+    data = prepare({"train": train, "test": pa.table({"user_id": [1, 2, 3], "item_id": [9, 9, 8]})})
+    files = {"method": "files", "train": "t", "test": "s", "validation": "latest", "valid_fraction": 0.25}
+    parts = split(data, SplitSettings.model_validate(files))
+    asked = {data.users.id(u): ids(data, parts.valid.targets.row(q)) for q, u in enumerate(parts.valid.user_idx)}
+    assert asked == {1: [0], 2: [6, 7]}
+    history = {
+        data.users.id(u): ids(data, parts.valid.queries.liked.row(q)) for q, u in enumerate(parts.valid.user_idx)
+    }
+    assert history == {1: [4, 3, 2, 1], 2: [0, 1, 2, 3, 4, 5]}
+    assert (len(parts.train), len(parts.train_and_valid)) == (11, 14)
+
+
 def test_seen_kept_on_request(world: Dataset) -> None:
     assert split(world, SplitSettings(seen="keep")).test.seen.values.tolist() == []
 

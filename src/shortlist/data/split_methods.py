@@ -166,8 +166,16 @@ def _assignment(dataset: Dataset, settings: SplitSettings, rng: np.random.Genera
         last[log.user_idx[positives]] = positives
         part[train] = train >= last[log.user_idx[train]]
     else:
-        part[train] = _random_place(log.take(train), settings, rng) >= 1 - settings.valid_fraction
+        known = log.take(train)
+        place = _place_in_time(known) if settings.validation == "latest" else _random_place(known, settings, rng)
+        part[train] = place >= 1 - settings.valid_fraction
     return part
+
+
+def _place_in_time(log: Interactions) -> NDArray[np.float64]:
+    """A place in [0, 1) for every row, evenly spread over its user's, the earliest first."""
+    place: NDArray[np.float64] = (np.arange(len(log)) - log.offsets[log.user_idx]) / np.diff(log.offsets)[log.user_idx]
+    return place
 
 
 def _random_place(log: Interactions, settings: SplitSettings, rng: np.random.Generator) -> NDArray[np.float64]:

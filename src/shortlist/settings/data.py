@@ -180,8 +180,10 @@ class SplitSettings(Table):
         description="files: items given to be ranked with each user's targets (columns user and item); adds sampled "
         "figures beside the full-corpus ones, and a warning: sampled metrics do not keep the order of models",
     )
-    validation: Literal["random", "last_out"] = Field(
-        "random", description="files: how validation is cut from train: a random share, or each user's last positive"
+    validation: Literal["random", "latest", "last_out"] = Field(
+        "random",
+        description="files: how validation is cut from train: a random share, the latest share of every user's rows, or each "
+        "user's last positive. Take what the test is: a random share of the past tells little about what comes next",
     )
     later_history: Literal["refuse", "allow"] = Field(
         "refuse", description="files: whether a user's history may hold what happened after the user's targets"

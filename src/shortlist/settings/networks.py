@@ -73,6 +73,11 @@ class NetworkSettings(Table):
         description="what weighs the same in the loss: every query, however many items its target holds, or every item of a "
         "target, so that who took much counts for more",
     )
+    target_recency: Annotated[float, Field(ge=0, le=20)] = Field(
+        0.0,
+        description="a positive weighs in the loss e to the power of this times the share of the person's positives that came "
+        "before it: with 2 the last weighs seven times the first; 0: all alike",
+    )
     target_smoothing: Fraction = Field(
         0.0,
         description="full_softmax: share of each target's weight that goes to the items nearest to it by item-kNN, in proportion "

@@ -28,14 +28,14 @@ class TrainingBatch:
         targets: item indices, at least one a query.
         seen: items each query had taken before its first target.
         user_idx: [B] whose queries they are; for what is kept of each user from batch to batch, no model is told.
-        value_weights: of the targets, aligned with ``targets.values``; None: all alike.
+        positive_weights: of the targets, aligned with ``targets.values``; None: all alike.
     """
 
     queries: QueryBatch | SequenceQueries
     targets: Ragged
     seen: Ragged
     user_idx: NDArray[Any]
-    value_weights: NDArray[np.float32] | None = None
+    positive_weights: NDArray[np.float32] | None = None
 
     def weights(self, alike: Literal["query", "item"] = "query") -> NDArray[np.float32]:
         """What each target counts in the loss; the weights sum to B.
@@ -54,7 +54,7 @@ class TrainingBatch:
     def _shares(self, alike: Literal["query", "item"]) -> NDArray[np.float64]:
         lengths = self.targets.lengths
         shares = np.repeat(1 / lengths, lengths) if alike == "query" else np.ones(len(self.targets.values))
-        return shares if self.value_weights is None else shares * self.value_weights
+        return shares if self.positive_weights is None else shares * self.positive_weights
 
     def __len__(self) -> int:
         return len(self.queries)
@@ -87,7 +87,7 @@ class TrainingExamples:
         train: what may be learned from.
         target_window: positives a target holds (1: the next item).
         in_order: whether what shares the first target's moment and stands before it is history.
-        value_weights: of the rows of ``train`` as targets; None: all alike.
+        positive_weights: of the rows of ``train`` as targets; None: all alike.
     """
 
     def __init__(
@@ -97,9 +97,9 @@ class TrainingExamples:
         target_window: int = 1,
         *,
         in_order: bool = False,
-        value_weights: NDArray[np.float32] | None = None,
+        positive_weights: NDArray[np.float32] | None = None,
     ) -> None:
-        self.value_weights = value_weights
+        self.positive_weights = positive_weights
         self.train, self.window, self.user_features = train, target_window, dataset.user_features
         self.in_order, self.has_time = in_order, dataset.has_time
         self.positives = np.flatnonzero(train.liked)
@@ -146,7 +146,7 @@ class TrainingExamples:
             targets=Ragged(train.item_idx[targets.values], targets.offsets),
             seen=slices(train.item_idx, begin, rows),
             user_idx=user,
-            value_weights=None if self.value_weights is None else self.value_weights[targets.values],
+            positive_weights=None if self.positive_weights is None else self.positive_weights[targets.values],
         )
 
 
@@ -161,7 +161,7 @@ class BagExamples:
         dataset: for the users' features.
         train: what may be learned from; its order plays no part.
         target_share: of each user's positives; at least one, and at least one is left to the query. 1: all are both.
-        value_weights: of the rows of ``train`` as targets; None: all alike.
+        positive_weights: of the rows of ``train`` as targets; None: all alike.
 
     Raises:
         SettingsError: a feature is computed from the time of the query, which a bag has not.
@@ -172,7 +172,7 @@ class BagExamples:
         dataset: Dataset,
         train: Interactions,
         target_share: float,
-        value_weights: NDArray[np.float32] | None = None,
+        positive_weights: NDArray[np.float32] | None = None,
     ) -> None:
         for spec in dataset.schema.query:
             if spec.computed not in (None, "history_count"):
@@ -182,7 +182,7 @@ class BagExamples:
                     'target = "next".'
                 )
         self.train, self.share, self.user_features = train, target_share, dataset.user_features
-        self.value_weights = value_weights
+        self.positive_weights = positive_weights
         positives = np.bincount(train.user_idx[train.liked], minlength=train.num_users)
         self.users = np.flatnonzero(positives >= 2)
         self.positives = np.flatnonzero(train.liked)
@@ -205,7 +205,9 @@ class BagExamples:
         asked = train.in_history if self.share == 1 else train.in_history & ~is_target
         liked, disliked = items.where(asked), items.where(train.disliked & ~is_target)
         targets, rest = items.where(is_target), items.where(~is_target)
-        weights = None if self.value_weights is None else Ragged(self.value_weights, train.offsets).where(is_target)
+        weights = (
+            None if self.positive_weights is None else Ragged(self.positive_weights, train.offsets).where(is_target)
+        )
         users = rng.permutation(self.users)
         for begin in range(0, len(users), batch_size):
             chosen = users[begin : begin + batch_size]

@@ -15,10 +15,10 @@ from shortlist.models.two_tower import TwoTower
 from shortlist.settings import BATCH_SIZE, NetworkSettings, Settings, SoftmaxDNNSettings, TwoTowerSettings
 from shortlist.training.batches import BagExamples, Examples, TrainingExamples
 from shortlist.training.objective import SoftmaxObjective
+from shortlist.training.positive_weights import positive_weights
 from shortlist.training.sampled_objective import SampledObjective
 from shortlist.training.sequences import TrainingSequences
 from shortlist.training.target_smoothing import TargetSmoothing
-from shortlist.training.value_weights import value_weights
 
 _LARGE = 20_000  # items from which on the softmax of all of them, and updating their vectors, is most of a step
 _NEGATIVES = 1024
@@ -73,13 +73,13 @@ def objective_of(
 
 
 def _examples(dataset: Dataset, train: Interactions, chosen: NetworkSettings, *, in_order: bool) -> Examples:
-    weights = value_weights(train, chosen.value_power)
+    weights = positive_weights(train, chosen.value_power, chosen.target_recency)
     if chosen.target == "multi_hot":
         return BagExamples(dataset, train, chosen.target_share, weights)
     if chosen.history == "transformer":
         longest = max(chosen.history_windows)
-        return TrainingSequences(dataset, train, longest, in_order=in_order, value_weights=weights)
-    return TrainingExamples(dataset, train, chosen.target_window, in_order=in_order, value_weights=weights)
+        return TrainingSequences(dataset, train, longest, in_order=in_order, positive_weights=weights)
+    return TrainingExamples(dataset, train, chosen.target_window, in_order=in_order, positive_weights=weights)
 
 
 def untrained(dataset: Dataset, train: Interactions, chosen: NetworkSettings) -> NetworkRetriever:

@@ -29,7 +29,7 @@ class TrainingSequences:
         train: what may be learned from.
         length: most items of a sequence.
         in_order: whether what shares the target's moment and stands before it is history.
-        value_weights: of the rows of ``train`` as targets; None: all alike.
+        positive_weights: of the rows of ``train`` as targets; None: all alike.
     """
 
     def __init__(
@@ -39,9 +39,9 @@ class TrainingSequences:
         length: int,
         *,
         in_order: bool = False,
-        value_weights: NDArray[np.float32] | None = None,
+        positive_weights: NDArray[np.float32] | None = None,
     ) -> None:
-        self.value_weights, self.has_time = value_weights, dataset.has_time
+        self.positive_weights, self.has_time = positive_weights, dataset.has_time
         self.train, self.length, self.user_features = train, length, dataset.user_features
         self.liked_items, self.disliked_items = train.item_idx[train.in_history], train.item_idx[train.disliked]
         likes_until, dislikes_until = exclusive_cumsum(train.in_history), exclusive_cumsum(train.disliked)
@@ -120,7 +120,7 @@ class TrainingSequences:
             targets=Ragged(self.train.item_idx[targets.values], targets.offsets),
             seen=slices(self.train.item_idx, user_begin, rows),
             user_idx=user,
-            value_weights=None if self.value_weights is None else self.value_weights[targets.values],
+            positive_weights=None if self.positive_weights is None else self.positive_weights[targets.values],
         )
 
     def _disliked(

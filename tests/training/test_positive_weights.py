@@ -19,9 +19,9 @@ from shortlist.models.two_tower import TwoTower
 from shortlist.settings import Settings, SoftmaxDNNSettings
 from shortlist.training.batches import BagExamples, TrainingExamples
 from shortlist.training.objective import SoftmaxObjective
+from shortlist.training.positive_weights import positive_weights, recency_weights, value_weights
 from shortlist.training.retrievers import fit_retriever
 from shortlist.training.sampled_objective import SampledObjective
-from shortlist.training.value_weights import value_weights
 
 LOSSES = ["full_softmax", "sampled_softmax", "in_batch", "bce", "bpr"]
 
@@ -49,6 +49,54 @@ def test_weights_are_powers_with_mean_one() -> None:
     steep = value_weights(log_of([1e30, 1.0]), 10.0)
     assert steep is not None
     assert steep.tolist() == [2, 0]
+
+
+def test_late_positives_weigh_more_and_a_person_as_much_as_before() -> None:
+    log = replace(
+        log_of([1, 3, 5, 2, 2, 4], [True, False, True, True, True, True]),
+        user_idx=np.array([0, 0, 0, 2, 2, 2], np.int32),
+    )
+    log = replace(log, num_users=3)
+    late = recency_weights(log, 2.0)
+    assert late is not None
+    first, last = np.exp(0), np.exp(2 / 2)  # a half of user 0's two positives came before the last
+    np.testing.assert_allclose(late[[0, 2]], np.array([first, last]) * 2 / (first + last), rtol=1e-6)
+    third = np.exp(2 * np.arange(3) / 3)
+    np.testing.assert_allclose(late[3:], third * 3 / third.sum(), rtol=1e-6)
+    assert late[1] == 1, "no positive"
+    assert recency_weights(log, 0.0) is None
+    value = value_weights(log, 1.0)
+    assert value is not None
+    both = positive_weights(log, 1.0, 2.0)
+    np.testing.assert_allclose(both, value * late, rtol=1e-6)  # type: ignore[arg-type]
+    for given, expected in (((1.0, 0.0), value), ((0.0, 2.0), late)):
+        np.testing.assert_array_equal(positive_weights(log, *given), expected)  # type: ignore[arg-type]
+    assert positive_weights(log, 0.0, 0.0) is None
+
+
+def test_a_vector_of_ones_own_follows_what_was_taken_last() -> None:
+    """Everybody took items of one half of the corpus and then of the other."""
+    rng = np.random.default_rng(0)
+    halves = [(rng.permutation(20)[:11], 20 + rng.permutation(20)[:11]) for _ in range(60)]
+    items = np.concatenate([np.concatenate(one if user % 2 else one[::-1]) for user, one in enumerate(halves)])
+    own = {"features": {"user": {"user_id": {"kind": "id"}}}}
+    table = pa.table({"user_id": np.repeat(np.arange(60), 22), "item_id": items})
+    data = prepare(table, features=Settings.from_dict(own).features)
+    bags = {"history": "none", "target": "multi_hot", "target_share": 1.0}
+    small = {"model": "two_tower", "embedding_dim": 8, "item_hidden_dims": ()}
+    training = {"epochs": 60, "refit": False, "learning_rate": 0.02, "batch_size": 16}
+    ahead = []
+    for recency in (0.0, 4.0):
+        retriever = {**small, **bags, "target_recency": recency}
+        settings = Settings.from_dict({**own, "retriever": retriever, "training": training})
+        parts = split(data, settings.split)
+        model = fit_retriever(data, parts, settings).retriever
+        scores = np.asarray(model.encode_queries(parts.test.queries) @ model.encode_items().T)
+        took_second_last = np.array([data.users.id(int(u)) % 2 == 1 for u in parts.test.user_idx])
+        is_second = np.array([int(i) >= 20 for i in data.items.ids.to_pylist()])
+        is_late = took_second_last[:, None] == is_second[None, :]
+        ahead.append(scores[is_late].mean() - scores[~is_late].mean())
+    assert ahead[1] > ahead[0] + 0.3
 
 
 def test_what_cannot_weigh_is_refused(world: Dataset) -> None:
@@ -94,7 +142,7 @@ def test_a_weighted_loss_is_the_weighted_mean_of_its_records(world: Dataset, mod
     def loss_of(weights: np.ndarray | None) -> float:  # type: ignore[type-arg]
         objective.rng = np.random.default_rng(3)
         given = None if weights is None else weights.astype(np.float32)
-        return float(objective.loss(replace(batch, value_weights=given)).detach())
+        return float(objective.loss(replace(batch, positive_weights=given)).detach())
 
     alone = np.array([loss_of(np.eye(6)[record]) for record in range(6)])
     values, share = np.array([5, 1, 2, 4, 3, 0.5]), np.array([1 / 2, 1 / 2, 1 / 3, 1 / 3, 1 / 3, 1])
@@ -109,16 +157,16 @@ def test_weights_stay_with_their_targets(world: Dataset) -> None:
     log = world.interactions
     own = np.arange(len(log), dtype=np.float32) + 1
     weight_of = {(u, i): w for u, i, w in zip(log.user_idx, log.item_idx, own, strict=True)}
-    for examples in (TrainingExamples(world, log, 4, value_weights=own), BagExamples(world, log, 0.3, own)):
+    for examples in (TrainingExamples(world, log, 4, positive_weights=own), BagExamples(world, log, 0.3, own)):
         for batch in examples.epoch(16, np.random.default_rng(0)):
-            assert batch.value_weights is not None
+            assert batch.positive_weights is not None
             assert batch.weights().sum() == pytest.approx(len(batch), rel=1e-5)
             for query in range(len(batch)):
                 owners = set(world.interactions.user_idx.tolist())
                 for item in np.concatenate([batch.seen.row(query), batch.targets.row(query)]):
                     owners &= {int(u) for u in log.user_idx[log.item_idx == item]}
                 first, end = batch.targets.offsets[query : query + 2]
-                mine = batch.value_weights[first:end].tolist()
+                mine = batch.positive_weights[first:end].tolist()
                 assert any(mine == [weight_of[u, i] for i in batch.targets.row(query)] for u in owners)
 
 
