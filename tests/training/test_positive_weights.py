@@ -19,7 +19,7 @@ from shortlist.models.two_tower import TwoTower
 from shortlist.settings import Settings, SoftmaxDNNSettings
 from shortlist.training.batches import BagExamples, TrainingExamples
 from shortlist.training.objective import SoftmaxObjective
-from shortlist.training.positive_weights import positive_weights, recency_weights, value_weights
+from shortlist.training.positive_weights import positive_weights, value_weights
 from shortlist.training.retrievers import fit_retriever
 from shortlist.training.sampled_objective import SampledObjective
 
@@ -57,14 +57,13 @@ def test_late_positives_weigh_more_and_a_person_as_much_as_before() -> None:
         user_idx=np.array([0, 0, 0, 2, 2, 2], np.int32),
     )
     log = replace(log, num_users=3)
-    late = recency_weights(log, 2.0)
+    late = positive_weights(log, 0.0, 2.0)
     assert late is not None
     first, last = np.exp(0), np.exp(2 / 2)  # a half of user 0's two positives came before the last
     np.testing.assert_allclose(late[[0, 2]], np.array([first, last]) * 2 / (first + last), rtol=1e-6)
     third = np.exp(2 * np.arange(3) / 3)
     np.testing.assert_allclose(late[3:], third * 3 / third.sum(), rtol=1e-6)
     assert late[1] == 1, "no positive"
-    assert recency_weights(log, 0.0) is None
     value = value_weights(log, 1.0)
     assert value is not None
     both = positive_weights(log, 1.0, 2.0)

@@ -2,7 +2,7 @@
 
 For every row r it improves u_r towards the solution of
 
-    (Σ_{j ∈ I_r} v_j v_jᵀ  +  α0 VᵀV  +  λ_r I) u_r  =  Σ_{j ∈ I_r} v_j
+    (Σ_{j ∈ I_r} c_rj v_j v_jᵀ  +  α0 VᵀV  +  λ_r I) u_r  =  Σ_{j ∈ I_r} c_rj v_j
 
 by a few steps of conjugate gradients from where u_r stands (Takács, Pilászy, Tikk 2011). V comes rotated into the
 eigenvectors of VᵀV, in which the dense part of the left side is a diagonal: a step costs 2 |I_r| d multiply-adds and
@@ -38,6 +38,7 @@ def rotate(fixed: NDArray[np.float32], free: NDArray[np.float32]) -> NDArray[np.
 def improve_rows(
     offsets: NDArray[np.int64],
     columns: NDArray[np.int32],
+    weights: NDArray[np.float32],
     order: NDArray[np.int64],
     vectors: NDArray[np.float32],
     diagonal: NDArray[np.float32],
@@ -49,6 +50,7 @@ def improve_rows(
 
     Args:
         offsets, columns: the observed pairs as compressed rows.
+        weights: c of each pair.
         order: order of the rows; a random one shares out the long ones among threads.
         vectors: V [N, d], rotated so that VᵀV is diagonal.
         diagonal: α0 VᵀV's diagonal [d].
@@ -60,12 +62,13 @@ def improve_rows(
     for position in numba.prange(len(order)):
         row = order[position]
         x, observed = out[row], columns[offsets[row] : offsets[row + 1]]
+        weight = weights[offsets[row] : offsets[row + 1]]
         if len(observed) == 0:
             x[:] = 0
             continue
         dense = diagonal + ridge[row]
         residual, z, product = -dense * x, np.zeros(d, np.float32), np.empty(d, np.float32)
-        _add_observed(vectors, observed, x, 1, residual)
+        _add_observed(vectors, observed, weight, x, 1, residual)
         direction, old_rho = np.zeros(d, np.float32), np.float32(1)
         for _ in range(steps):
             rho = np.float32(0)
@@ -77,7 +80,7 @@ def improve_rows(
             for j in range(d):
                 direction[j] = z[j] + (rho / old_rho) * direction[j]
                 product[j] = -dense[j] * direction[j]
-            _add_observed(vectors, observed, direction, 0, product)  # now −A · direction
+            _add_observed(vectors, observed, weight, direction, 0, product)  # now −A · direction
             curvature = np.float32(0)
             for j in range(d):
                 curvature -= direction[j] * product[j]
@@ -91,11 +94,12 @@ def improve_rows(
 def _add_observed(
     vectors: NDArray[np.float32],
     observed: NDArray[np.int32],
+    weight: NDArray[np.float32],
     x: NDArray[np.float32],
     target: float,
     out: NDArray[np.float32],
 ) -> None:
-    """Add Σ_j (target − ⟨v_j, x⟩) v_j over the observed; four at a time, so that x and out are loaded once for four."""
+    """Add Σ_j c_j (target − ⟨v_j, x⟩) v_j over the observed; four at a time, so that x and out are loaded once for four."""
     d, last = len(x), len(observed) - 1
     for k in range(0, last + 1, 4):
         a, b = vectors[observed[k]], vectors[observed[min(k + 1, last)]]
@@ -107,11 +111,9 @@ def _add_observed(
             tc -= c[j] * x[j]
             te -= e[j] * x[j]
         # past the end the last one stands in, and counts for nothing
-        if k + 3 > last:
-            te = np.float32(0)
-            if k + 2 > last:
-                tc = np.float32(0)
-                if k + 1 > last:
-                    tb = np.float32(0)
+        ta *= weight[k]
+        tb *= weight[k + 1] if k + 1 <= last else np.float32(0)
+        tc *= weight[k + 2] if k + 2 <= last else np.float32(0)
+        te *= weight[k + 3] if k + 3 <= last else np.float32(0)
         for j in range(d):
             out[j] += ta * a[j] + tb * b[j] + tc * c[j] + te * e[j]

@@ -3,9 +3,10 @@
 Rendle, Krichene, Zhang, Koren: *Revisiting the Performance of iALS on Item Recommendation Benchmarks*, RecSys 2022;
 after Hu, Koren, Volinsky 2008. With S the observed pairs, it minimises
 
-    Σ_{(u,i) ∈ S} (1 − ⟨w_u, h_i⟩)²  +  α0 Σ_{u,i} ⟨w_u, h_i⟩²  +  Σ_u λ_u ‖w_u‖²  +  Σ_i λ_i ‖h_i‖²
+    Σ_{(u,i) ∈ S} c_ui (1 − ⟨w_u, h_i⟩)²  +  α0 Σ_{u,i} ⟨w_u, h_i⟩²  +  Σ_u λ_u ‖w_u‖²  +  Σ_i λ_i ‖h_i‖²
 
-with frequency-scaled regularization λ_u = λ (|I_u| + α0 |I|)^ν, λ_i = λ (|U_i| + α0 |U|)^ν. A user is never looked up:
+with frequency-scaled regularization λ_u = λ (|I_u| + α0 |I|)^ν, λ_i = λ (|U_i| + α0 |U|)^ν. The weights c are 1, or greater for
+what a person took late (``recency``, see ``shortlist.data.recency``). A user is never looked up:
 a query's vector is the best answer to its history (fold-in), which for a training user is the row of W.
 """
 
@@ -19,7 +20,8 @@ from numpy.typing import NDArray
 
 from shortlist.data.interactions import Interactions
 from shortlist.data.queries import QueryBatch
-from shortlist.data.ragged import Ragged, distinct, distinct_in_rows
+from shortlist.data.ragged import Ragged, distinct_in_rows
+from shortlist.data.recency import latest_in_rows, recency_weights
 from shortlist.settings import MFSettings
 
 _STEPS = 3  # of conjugate gradients a half-iteration; more gain nothing, because each starts from the last
@@ -73,11 +75,11 @@ class MatrixFactorization:
         from shortlist.models.als_solver import improve_rows, rotate  # numba and PyTorch: only to fit
 
         positives = train.positives() if isinstance(train, Interactions) else train
-        pairs = distinct(positives.row_of_value * num_items + positives.values)
-        users, items = pairs // num_items, (pairs % num_items).astype(np.int32)
-        by_user = Ragged.from_row_of_value(items, users, len(positives))
-        order = np.argsort(items, kind="stable")
-        by_item = Ragged.from_row_of_value(users[order].astype(np.int32), items[order], num_items)
+        by_user, weights = _weighted(positives, num_items, settings)
+        users = by_user.row_of_value
+        order = np.argsort(by_user.values, kind="stable")
+        by_item = Ragged.from_row_of_value(users[order].astype(np.int32), by_user.values[order], num_items)
+        weights_by_item = weights[order]
 
         rng, dim = np.random.default_rng(seed), settings.embedding_dim
         scale = settings.init_scale / np.sqrt(dim)
@@ -88,13 +90,13 @@ class MatrixFactorization:
         user_vectors = np.zeros((len(positives), dim), dtype=np.float32)
         user_order, item_order = rng.permutation(len(positives)), rng.permutation(num_items)
         for _ in range(settings.iterations):
-            for side, order, fixed, free in (
-                (by_user, user_order, item_vectors, user_vectors),
-                (by_item, item_order, user_vectors, item_vectors),
+            for side, weight, rows, fixed, free in (
+                (by_user, weights, user_order, item_vectors, user_vectors),
+                (by_item, weights_by_item, item_order, user_vectors, item_vectors),
             ):
                 diagonal = settings.unobserved_weight * rotate(fixed, free)
                 ridge = _ridge(side.lengths, len(fixed), settings)
-                improve_rows(side.offsets, side.values, order, fixed, diagonal, ridge, _STEPS, free)
+                improve_rows(side.offsets, side.values, weight, rows, fixed, diagonal, ridge, _STEPS, free)
             if after_iteration:
                 after_iteration()
         return cls(item_vectors, settings)
@@ -107,13 +109,14 @@ class MatrixFactorization:
         """Solve for the vectors of users with these positives, in batches of similar length.
 
         Args:
-            histories: B rows of item indices; an item counts once.
+            histories: B rows of item indices, the earliest first; an item counts once.
 
         Returns:
             [B, d] float32.
         """
         num_items, dim = self.item_vectors.shape
-        histories = distinct_in_rows(histories, num_items)
+        histories, weights = _weighted(histories, num_items, self.settings)
+        roots = Ragged(np.sqrt(weights), histories.offsets)
         lengths, out = histories.lengths, np.zeros((len(histories), dim), dtype=np.float32)
         order = np.argsort(lengths, kind="stable")
         order = order[int(np.searchsorted(lengths[order], 1)) :]  # empty histories stay zero
@@ -122,27 +125,38 @@ class MatrixFactorization:
         # for many histories all items are rotated once, for few those that are in them
         rotated = self.item_vectors @ self._rotation if len(histories.values) > num_items else None
         for rows in np.split(order, np.flatnonzero(np.diff(batch)) + 1) if len(order) else []:
-            items = histories.take(rows).padded(int(lengths[rows[-1]]), fill=-1)
+            longest = int(lengths[rows[-1]])
+            items, root = histories.take(rows).padded(longest, fill=-1), roots.take(rows).padded(longest, fill=0)
             is_short = items.shape[1] < dim
             taken = (rotated if is_short and rotated is not None else self.item_vectors)[items]  # [b, L, d]
-            taken[items < 0] = 0
+            if self.settings.recency:
+                taken *= root[:, :, None]  # 0 past the end of a history
+            else:
+                taken[items < 0] = 0
             ridge = _ridge(lengths[rows], num_items, self.settings)[:, None]
             if is_short:
-                out[rows] = self._solve_short(taken if rotated is not None else taken @ self._rotation, ridge)
+                out[rows] = self._solve_short(taken if rotated is not None else taken @ self._rotation, root, ridge)
             else:
-                out[rows] = self._solve(taken, ridge)
+                out[rows] = self._solve(taken, root, ridge)
         return out
 
-    def _solve(self, taken: NDArray[np.float32], ridge: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(VᵀV + α0 HᵀH + λ I)⁻¹ Vᵀ1 for each V of ``taken`` [b, L, d]: a system of d equations."""
+    def _solve(
+        self, taken: NDArray[np.float32], root: NDArray[np.float32], ridge: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """(VᵀV + α0 HᵀH + λ I)⁻¹ Vᵀr for each V of ``taken`` [b, L, d]: a system of d equations.
+
+        Row j of V is √c_j v_j, r_j = √c_j (``root`` [b, L]).
+        """
         left = taken.transpose(0, 2, 1) @ taken + self._base
         diagonal = np.arange(left.shape[1])
         left[:, diagonal, diagonal] += ridge
-        answer: NDArray[np.float32] = np.linalg.solve(left, taken.sum(axis=1)[:, :, None])[:, :, 0]
+        answer: NDArray[np.float32] = np.linalg.solve(left, (root[:, None, :] @ taken)[:, 0, :, None])[:, :, 0]
         return answer
 
-    def _solve_short(self, rotated: NDArray[np.float32], ridge: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The same by a system of only L equations: with D = α0 HᵀH + λ I it is D⁻¹ Vᵀ (V D⁻¹ Vᵀ + I)⁻¹ 1.
+    def _solve_short(
+        self, rotated: NDArray[np.float32], root: NDArray[np.float32], ridge: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """The same by a system of only L equations: with D = α0 HᵀH + λ I it is D⁻¹ Vᵀ (V D⁻¹ Vᵀ + I)⁻¹ r.
 
         V comes rotated into the eigenvectors of HᵀH, where D is a diagonal; it is halved between the two sides: S = V D^(−½).
         """
@@ -150,22 +164,23 @@ class MatrixFactorization:
         scaled = rotated * scale[:, None, :]
         left, diagonal = scaled @ scaled.transpose(0, 2, 1), np.arange(rotated.shape[1])
         left[:, diagonal, diagonal] += 1
-        weights = np.linalg.solve(left, np.ones((*rotated.shape[:2], 1), dtype=np.float32))
+        weights = np.linalg.solve(left, root[:, :, None])
         answer: NDArray[np.float32] = ((scaled * weights).sum(axis=1) * scale) @ self._rotation.T
         return answer
 
     def history_shares(self, queries: QueryBatch) -> tuple[Ragged, NDArray[np.float32]]:
-        """See ``Retriever``: of the vector A⁻¹ Σ_j v_j item j has A⁻¹ v_j (Hu, Koren, Volinsky 2008, section 5).
+        """See ``Retriever``: of the vector A⁻¹ Σ_j c_j v_j item j has A⁻¹ c_j v_j (Hu, Koren, Volinsky 2008, section 5).
 
         A holds the whole history, so that this is what an item adds beside the others, not what it would add alone.
         """
         num_items, dim = self.item_vectors.shape
-        once = distinct_in_rows(queries.liked, num_items)
+        once, weights = _weighted(queries.liked, num_items, self.settings)
         ridge, out = _ridge(once.lengths, num_items, self.settings), np.empty((len(once.values), dim), dtype=np.float32)
         for row in range(len(once)):
             taken = self.item_vectors[once.row(row)].astype(np.float64)
-            left = taken.T @ taken + self._base + ridge[row] * np.eye(dim)
-            out[once.offsets[row] : once.offsets[row + 1]] = np.linalg.solve(left, taken.T).T
+            weighted = taken * weights[once.offsets[row] : once.offsets[row + 1], None]
+            left = taken.T @ weighted + self._base + ridge[row] * np.eye(dim)
+            out[once.offsets[row] : once.offsets[row + 1]] = np.linalg.solve(left, weighted.T).T
         return once, out
 
     def encode_items(self) -> NDArray[np.float32]:
@@ -175,6 +190,15 @@ class MatrixFactorization:
     def config(self) -> dict[str, Any]:
         """What a saved retriever needs beside the item vectors."""
         return {"query_encoder": "fold_in", "settings": self.settings.model_dump(mode="json")}
+
+
+def _weighted(histories: Ragged, num_items: int, settings: MFSettings) -> tuple[Ragged, NDArray[np.float32]]:
+    """Each history's different items, and their weights c."""
+    if not settings.recency:  # then their order says nothing
+        once = distinct_in_rows(histories, num_items)
+        return once, np.ones(len(once.values), dtype=np.float32)
+    once = latest_in_rows(histories, num_items)
+    return once, recency_weights(once, settings.recency)
 
 
 def _ridge(lengths: NDArray[np.int64], num_other: int, settings: MFSettings) -> NDArray[np.float32]:

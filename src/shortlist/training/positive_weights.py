@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shortlist.data.interactions import Interactions
+from shortlist.data.recency import recency_weights
 from shortlist.errors import DataError, SettingsError
 
 
@@ -15,45 +16,18 @@ def positive_weights(train: Interactions, value_power: float, recency: float) ->
     Args:
         train: what is learned from.
         value_power: see ``value_weights``.
-        recency: see ``recency_weights``.
+        recency: see ``shortlist.data.recency``; 0: all alike. Where there are no times, the order of the source is the order.
 
     Returns:
-        [n], one a row; None: all weigh the same.
+        [n], one a row; what is no positive weighs 1. None: all weigh the same.
 
     Raises:
         SettingsError, DataError: see ``value_weights``.
     """
-    by_value, by_recency = value_weights(train, value_power), recency_weights(train, recency)
-    if by_value is None or by_recency is None:
-        return by_recency if by_value is None else by_value
-    return by_value * by_recency
-
-
-def recency_weights(train: Interactions, recency: float) -> NDArray[np.float32] | None:
-    """e^(recency · place), divided by its mean over the person's positives; place: the share of them that came before.
-
-    What a person is recommended is taken after all they took so far, and resembles the end of it more than the beginning. A
-    vector of one's own that is learned from all positives alike stands in their middle; weighted, it stands nearer to the end.
-    Koren, *Collaborative Filtering with Temporal Dynamics*, KDD 2009, lets a person's vector move for the same reason. Where
-    there are no times, the order of the source is the order.
-
-    Args:
-        train: what is learned from.
-        recency: 0: all alike; 2: the last of many weighs seven times the first.
-
-    Returns:
-        [n], one a row; what is no positive weighs 1. None where the recency is 0.
-    """
-    if recency == 0:
-        return None
-    rows = np.flatnonzero(train.liked)
-    users = train.user_idx[rows]
-    counts = np.bincount(users, minlength=train.num_users)
-    place = (np.arange(len(rows)) - (np.cumsum(counts) - counts)[users]) / counts[users]
-    raised = np.exp(recency * place)
-    mean = np.bincount(users, raised, minlength=train.num_users) / np.maximum(counts, 1)
-    weights = np.ones(len(train), dtype=np.float32)
-    weights[rows] = raised / mean[users]
+    weights = value_weights(train, value_power)
+    if recency:
+        weights = np.ones(len(train), dtype=np.float32) if weights is None else weights
+        weights[train.liked] *= recency_weights(train.positives(), recency)
     return weights
 
 
