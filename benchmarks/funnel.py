@@ -41,6 +41,15 @@ from shortlist.training.retrievers import fit_again, fit_for_selection
 NEWS = {"dropout": 0.1, "history": "recency", "history_windows": [20, 5, 1], "history_dropout": 0.2}
 RETRIEVERS: Mapping[str, Mapping[str, Any]] = {
     "mf": {"retriever": {"model": "mf", "embedding_dim": 128, "unobserved_weight": 1.0, "regularization": 0.003}},
+    "mf_recent": {
+        "retriever": {
+            "model": "mf",
+            "embedding_dim": 128,
+            "unobserved_weight": 1.0,
+            "regularization": 0.01,
+            "recency": 7.0,
+        }
+    },
     "softmax_dnn": {
         "retriever": {"model": "softmax_dnn"},
         "training": {"batch_size": 1024, "epochs": 12, "patience": 3},

@@ -82,7 +82,7 @@ class MFSettings(Table):
     unobserved_weight: Annotated[float, Field(gt=0), Range(0.01, 3, log=True)] = Field(
         0.1, description="α0: weight of a pair nobody observed"
     )
-    recency: Annotated[float, Field(ge=0, le=20)] = Field(
+    recency: Annotated[float, Field(ge=0, le=20), Range(0, 8)] = Field(
         0.0,
         description="weight of an observed pair: e to the power of this times the share of the person's positives that came "
         "before it, with a mean of 1 a person; with 2 the last weighs seven times the first; 0: all alike",

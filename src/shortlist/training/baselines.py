@@ -36,7 +36,7 @@ from shortlist.settings import (
 )
 
 # Tried in this order, ``evaluation.baseline_trials`` of each. Where a search was made first, docs/LOG.md tells of it:
-# mf's best were at the large end of embedding_dim and unobserved_weight.
+# mf's best were at the large end of embedding_dim and unobserved_weight, and with recency where what comes next is asked for.
 TRIALS: Mapping[str, list[dict[str, Any]]] = {
     "popularity": [{}],
     "recent_popularity": [{"half_life_days": days} for days in (30, 365, 7, 1, 90, 2000, 0.25, 0.05)],
@@ -56,16 +56,16 @@ TRIALS: Mapping[str, list[dict[str, Any]]] = {
     "sequential_rules": [{"steps": steps} for steps in (10, 1, 3, 30)],
     "ease": [{"regularization": value} for value in (300, 100, 1000, 30, 500, 200, 2000, 10)],
     "mf": [
-        {"embedding_dim": dim, "unobserved_weight": weight, "regularization": regularization}
-        for dim, weight, regularization in (
-            (128, 1.0, 0.003),
-            (128, 0.3, 0.003),
-            (64, 0.1, 0.003),
-            (128, 1.0, 0.01),
-            (128, 3.0, 0.003),
-            (64, 0.3, 0.01),
-            (64, 1.0, 0.003),
-            (128, 0.3, 0.01),
+        {"embedding_dim": dim, "unobserved_weight": weight, "regularization": regularization, "recency": recency}
+        for dim, weight, regularization, recency in (
+            (128, 1.0, 0.003, 0.0),
+            (128, 0.3, 0.01, 4.0),
+            (128, 0.3, 0.003, 0.0),
+            (128, 1.0, 0.01, 7.0),
+            (64, 0.1, 0.003, 0.0),
+            (128, 1.0, 0.01, 0.0),
+            (128, 1.0, 0.003, 4.0),
+            (64, 0.3, 0.01, 0.0),
         )
     ],
 }
