@@ -404,7 +404,12 @@ def test_by_keyboard_and_on_paper(browser: Any, tmp_path: Path) -> None:
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'}); arguments[0].focus()", chart)
     chart.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
     assert "k 10" in texts(browser, "#tooltip")[0]
+    browser.execute_script("dispatchEvent(new Event('scroll'))")  # late news: the page stands where it stood
     assert "0.0400" in texts(browser, "#tooltip:not([hidden])")[0]
+    browser.execute_async_script("scrollBy(0, -40); requestAnimationFrame(() => setTimeout(arguments[0], 50))")
+    assert texts(browser, "#tooltip:not([hidden])") == [], "the page moved away from under it"
+    chart.send_keys(Keys.ARROW_RIGHT)
+    assert len(texts(browser, "#tooltip:not([hidden])")) == 1
     chart.send_keys(Keys.ESCAPE)
     assert texts(browser, "#tooltip:not([hidden])") == []
     browser.execute_script("dispatchEvent(new Event('beforeprint'))")

@@ -70,11 +70,13 @@ function valueAxis(scale, domain, { left, right, title, about = 5 }) {
 }
 
 const tooltip = document.getElementById("tooltip");
+let placedAt = 0; // how far the page was scrolled then: the news of an earlier scroll may come later
 
 /** Show the nodes near a point of the window, inside it. */
 function showTooltip(nodes, x, y) {
   tooltip.replaceChildren(...nodes);
   tooltip.hidden = false;
+  placedAt = scrollY;
   const { width, height } = tooltip.getBoundingClientRect();
   const left = x + 16 + width > innerWidth - 8 ? x - width - 16 : x + 16;
   tooltip.style.left = `${Math.max(8, Math.min(left, innerWidth - width - 8))}px`;
@@ -84,7 +86,7 @@ function showTooltip(nodes, x, y) {
 const hideTooltip = () => {
   tooltip.hidden = true;
 };
-addEventListener("scroll", hideTooltip, { passive: true });
+addEventListener("scroll", () => scrollY !== placedAt && hideTooltip(), { passive: true });
 addEventListener("keydown", (event) => event.key === "Escape" && hideTooltip());
 
 /** Rows of a tooltip: a heading, then [series, value]. */
