@@ -9,9 +9,9 @@ compared with what the user has not. ``smoothed`` adds ``target_smoothing``; ``b
 **The files are in the order of time**, the test is what came last (``benchmarks.gowalla_order``), and so late items weigh more
 (``target_recency``), and validation is the latest fifth of every user's train: as long as the test is. Epochs are selected on
 it by recall@20, then all of train is learned from for as long. Rate, temperature and negatives of each loss were chosen on
-the latest tenth (docs/LOG.md); ``--valid`` stops before the test is looked at, ``--selected`` takes the epochs as they are said
-and selects nothing. The published rows know no order; ``unordered`` is ``best`` without it: all items weigh the same, and
-validation is a random tenth.
+that part, for the softmaxes and ``bpr`` on the latest tenth (docs/LOG.md);
+``--valid`` stops before the test is looked at, ``--selected`` takes the epochs as they are said and selects nothing. The
+published rows know no order; ``unordered`` is ``best`` without it: all items weigh the same, and validation is a random tenth.
 """
 
 from __future__ import annotations
@@ -54,10 +54,9 @@ ROWS: Mapping[str, Mapping[str, Any]] = {
     "bce": {"loss": "bce", "num_negatives": 64, **PRODUCT},
     "contrastive": {
         "loss": "contrastive",
-        "num_negatives": 64,
-        "margin": 0.4,
-        "negative_weight": 100.0,
-        "target_recency": 6.0,
+        "num_negatives": 8192,
+        "margin": 0.5,
+        "negative_weight": 150.0,
     },
     "smoothed": {"loss": "full_softmax", **SMOOTHED},
     "best": {"loss": "full_softmax", "embedding_dim": 512, **SMOOTHED},
@@ -68,8 +67,8 @@ ROWS: Mapping[str, Mapping[str, Any]] = {
 TRAINING: Mapping[str, Mapping[str, Any]] = {  # of rows that need other than the common rate and epochs
     "sampled_softmax": {"epochs": 30},
     "bpr": {"epochs": 20},
-    "bce": {"epochs": 80, "learning_rate": 0.03},
-    "contrastive": {"epochs": 10, "learning_rate": 0.02},
+    "bce": {"epochs": 14, "batch_size": 256},
+    "contrastive": {"epochs": 30, "learning_rate": 0.02},
 }
 
 

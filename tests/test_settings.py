@@ -43,6 +43,10 @@ def test_there_and_back_is_the_identity() -> None:
             r'retriever: value error, history = "transformer" reads items in their order, .*; set target = "next"',
         ),
         (
+            {"retriever": {"loss": "bpr", "num_negatives": 0}},
+            r'retriever: value error, num_negatives = 0 leaves loss = "bpr" nothing to compare with; set num_negatives = 1',
+        ),
+        (
             {"retriever": {"hard_negatives": "pool"}},
             r'retriever: value error, hard_negatives = "pool" are of each query, and loss = "auto" has none of',
         ),

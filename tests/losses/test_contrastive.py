@@ -28,6 +28,16 @@ def test_equals_loops_shared_or_per_query() -> None:
     assert per_query.item() == pytest.approx(expected, rel=1e-5)
 
 
+def test_several_positives_share_their_querys_negatives() -> None:
+    torch.manual_seed(1)
+    query, positive, negative = torch.randn(2, 4), torch.randn(5, 4), torch.randn(2, 6, 4)
+    rows, absent = torch.tensor([0, 1, 1, 0, 1]), torch.rand(2, 6) < 0.3
+    options = {"margin": 0.1, "negative_weight": 5.0, "weights": torch.arange(1.0, 6.0)}
+    shared = cosine_contrastive(query, positive, negative, rows=rows, absent=absent, **options)
+    apart = cosine_contrastive(query[rows], positive, negative[rows], absent=absent[rows], **options)
+    assert shared.item() == pytest.approx(apart.item(), rel=1e-6)
+
+
 def test_a_zero_vector_makes_no_nan() -> None:
     query = torch.zeros(1, 2, requires_grad=True)
     cosine_contrastive(query, torch.ones(1, 2), torch.ones(1, 2), margin=0.0, negative_weight=1.0).backward()

@@ -9,8 +9,9 @@ from shortlist.data.splitting import split
 from shortlist.errors import SettingsError
 from shortlist.losses import sampled_softmax
 from shortlist.models.softmax_dnn import SoftmaxDNN
+from shortlist.models.two_tower import TwoTower
 from shortlist.negatives import Negatives
-from shortlist.settings import SoftmaxDNNSettings, SplitSettings
+from shortlist.settings import SoftmaxDNNSettings, SplitSettings, TwoTowerSettings
 from shortlist.training.batches import TrainingBatch, TrainingExamples
 from shortlist.training.objective import SoftmaxObjective
 from shortlist.training.sampled_objective import SampledObjective, _merged
@@ -129,6 +130,20 @@ def test_hard_negatives_are_the_ones_the_model_ranks_high(world: Dataset) -> Non
     assert losses["cache"][-1] > max(losses["none"])
 
 
+@pytest.mark.parametrize("calibration", [0.0, 0.5])
+def test_a_network_that_knows_nothing_is_right_on_average(world: Dataset, calibration: float) -> None:
+    """No constant added to all scores makes the logistic loss smaller: its derivative is zero."""
+    given = {"loss": "bce", "num_negatives": 16, "calibration": calibration}
+    model, examples, settings, counts = setting(world, **given)
+    for name in ("items.free", "item_bias"):
+        dict(model.named_parameters())[name].data.zero_()
+    objective = SampledObjective(model, examples, settings, counts, remove_seen=True)
+    objective.loss(one_batch(examples)).backward()  # type: ignore[no-untyped-call]
+    assert model.item_bias.grad is not None
+    assert model.item_bias.grad.abs().sum() > 1e-3
+    assert model.item_bias.grad.sum().item() == pytest.approx(0, abs=1e-6)
+
+
 def test_calibration_and_bpr_max_change_the_loss_as_they_say(world: Dataset) -> None:
     """gBCE's β weighs the positive alone, so its loss is smaller; BPR-max listens to the hardest, so its loss is larger."""
 
@@ -140,8 +155,36 @@ def test_calibration_and_bpr_max_change_the_loss_as_they_say(world: Dataset) -> 
 
     plain, half, whole = (value(loss="bce", calibration=t) for t in (0.0, 0.5, 1.0))
     assert plain > half > whole
-    assert half == pytest.approx((plain + whole) / 2, rel=1e-5)  # β, and with it the loss, is linear in t
     assert value(loss="bpr_max") > value(loss="bpr")
+
+
+def test_contrastive_compares_with_what_the_query_has_not(world: Dataset) -> None:
+    """A large shared sample costs what all other items of the corpus cost; hard ones are of each query, and cost more."""
+    train = split(world, SplitSettings()).train
+    counts = np.bincount(train.item_idx[train.liked], minlength=world.num_items)
+    losses = {}
+    for number, hard in ((60_000, "none"), (4, "none"), (4, "pool")):
+        given = {"loss": "contrastive", "similarity": "cosine", "num_negatives": number, "hard_negatives": hard}
+        settings = TwoTowerSettings.model_validate({"dropout": 0.0, "history_dropout": 0.0, "margin": 0.1, **given})
+        torch.manual_seed(0)
+        items = (counts, world.schema.side("item"), world.item_features)
+        model = TwoTower(world.num_items, world.schema.query, settings, *items)
+        examples = TrainingExamples(world, train, 3)
+        batch = one_batch(examples)
+        objective = SampledObjective(model, examples, settings, counts, remove_seen=True)
+        losses[number, hard] = objective.loss(batch).item()
+    query, (vectors, _) = model(model.inputs(batch.queries)), model.softmax_layer()
+    cosine = torch.nn.functional.cosine_similarity(query[:, None], vectors[None], dim=2)
+    rows, values = torch.from_numpy(batch.targets.row_of_value), torch.from_numpy(batch.targets.values.astype(np.int64))
+    has = torch.zeros_like(cosine, dtype=torch.bool)
+    has[rows, values] = has[torch.from_numpy(batch.seen.row_of_value), torch.from_numpy(batch.seen.values).long()] = (
+        True
+    )
+    pushed = (cosine - 0.1).relu().masked_fill(has, 0).sum(dim=1) / (~has).sum(dim=1)
+    each = 1 - cosine[rows, values] + settings.negative_weight * pushed[rows]
+    expected = (each * torch.from_numpy(batch.weights())).sum() / float(batch.weights().sum())
+    assert losses[60_000, "none"] == pytest.approx(expected.item(), rel=0.02)
+    assert losses[4, "pool"] > losses[4, "none"]
 
 
 def test_contrastive_without_the_cosine_is_refused(world: Dataset) -> None:

@@ -108,8 +108,8 @@ class NetworkSettings(Table):
     )
     num_negatives: Annotated[int, Field(ge=0)] = Field(
         256,
-        description="sampled_softmax: shared by a batch; in_batch: uniform ones beside the batch's own (0: none); bce, bpr, "
-        "bpr_max, contrastive: of each query",
+        description="sampled_softmax, contrastive: shared by a batch; in_batch: uniform ones beside the batch's own (0: none); "
+        "bce, bpr, bpr_max, and contrastive with hard_negatives: of each query",
     )
     log_q: bool = Field(
         True, description="whether sampled logits are corrected, by subtraction, for how often their item is drawn"
@@ -137,6 +137,11 @@ class NetworkSettings(Table):
 
     @model_validator(mode="after")
     def _loss_fits(self) -> Self:
+        if not self.num_negatives and self.loss not in ("auto", "full_softmax", "in_batch"):
+            raise ValueError(
+                f'num_negatives = 0 leaves loss = "{self.loss}" nothing to compare with; set num_negatives = 1 or more, or '
+                'loss = "in_batch"'
+            )
         if self.hard_negatives != "none" and self.loss not in ("bce", "bpr", "bpr_max", "contrastive"):
             raise ValueError(
                 f'hard_negatives = "{self.hard_negatives}" are of each query, and loss = "{self.loss}" has none of its own; set '

@@ -32,11 +32,17 @@ _POOL = 8  # items scored for each that is kept, where hard negatives are wanted
 class SampledObjective:
     """Every (query, target) record against negatives; a query's records share its weight, or have one each.
 
-    ``sampled_softmax`` and ``in_batch`` take negatives that all queries of a batch share, corrected by log q; ``bce``,
-    ``bpr``, ``bpr_max`` and ``contrastive`` take some of each query's own, none of which it has. In-batch negatives are
+    ``sampled_softmax`` and ``in_batch`` take negatives that all queries of a batch share, corrected by log q; ``contrastive``
+    shares them, too, uncorrected; ``bce``, ``bpr``, ``bpr_max``, and ``contrastive`` where they are to be hard, take some of
+    each query's own. None is what the query has. In-batch negatives are
     the batch's own targets, mixed with uniform ones where ``num_negatives`` says so. The target itself is not
     corrected: it is there for certain, however rare, so that the loss is an estimate of the whole corpus's softmax
     (unlike Yi et al. 2019, who divide it by its own q, too, and so leave rare targets almost without gradient).
+
+    The scores of ``bce`` are log-odds beyond those of any label, log(β/S): a network that knows nothing yet is right on
+    average. Else the first it learns is that most labels are negative, by the only means a product of two vectors has: all
+    of one side point away from all of the other, and what tells them apart drowns. Lin et al., *Focal Loss*, ICCV 2017, start
+    the bias of a detector so.
 
     Args:
         model: gives query vectors and the weights and bias of the logits.
@@ -96,21 +102,29 @@ class SampledObjective:
         if self.settings.loss in ("sampled_softmax", "in_batch"):
             return self._softmax(query, rows, weights, targets, own)
         (vectors, bias), items = model.softmax_layer(), self._tensor(targets.values.astype(np.int64))
-        negatives = self._tensor(self._of_each_query(batch.user_idx, own, query, vectors, bias))
+        if self.settings.loss == "contrastive" and self.settings.hard_negatives == "none":
+            negatives = self._tensor(self._shared(targets.values).item_idx)
+            absent = owned(*self._pairs(own), negatives, len(query))
+        else:
+            negatives, absent = self._tensor(self._of_each_query(batch.user_idx, own, query, vectors, bias)), None
         if self.settings.loss == "contrastive":
             return cosine_contrastive(
-                query[rows],
+                query,
                 vectors[items],
-                vectors[negatives][rows],
+                vectors[negatives],
                 margin=self.settings.margin,
                 negative_weight=self.settings.negative_weight,
+                rows=rows,
+                absent=absent,
                 weights=weights,
             )
         positive = (query[rows] * vectors[items]).sum(dim=1) + bias[items]
         negative = (torch.einsum("bd,bsd->bs", query, vectors[negatives]) + bias[negatives])[rows]
         if self.settings.loss == "bce":
-            beta = calibrated_beta(self.settings.num_negatives, model.num_items, self.settings.calibration)
-            return binary_cross_entropy(positive, negative, beta=beta, weights=weights)
+            number = self.settings.num_negatives
+            beta = calibrated_beta(number, model.num_items, self.settings.calibration)
+            prior = float(np.log(beta / number))
+            return binary_cross_entropy(positive + prior, negative + prior, beta=beta, weights=weights)
         return (bpr if self.settings.loss == "bpr" else bpr_max)(positive, negative, weights=weights)
 
     def _of_each_query(
@@ -135,7 +149,6 @@ class SampledObjective:
     def _softmax(self, query: Tensor, rows: Tensor, weights: Tensor, targets: Ragged, own: Ragged) -> Tensor:
         drawn = _merged(self._shared(targets.values), corrected=self.settings.log_q)
         items, negatives = self._tensor(targets.values.astype(np.int64)), self._tensor(drawn.item_idx)
-        pairs = self._tensor(own.row_of_value), self._tensor(own.values.astype(np.int64))
         # looked up together: the gradient of each look-up is a table as large as the corpus
         vectors, bias = self.model.softmax_layer(torch.cat([items, negatives]))
         num = len(items)
@@ -147,18 +160,21 @@ class SampledObjective:
             positive_bias=bias[:num],
             negative_bias=bias[num:],
             negative_log_q=self._tensor(drawn.log_q),
-            absent=owned(*pairs, negatives, len(query)),
+            absent=owned(*self._pairs(own), negatives, len(query)),
             weights=weights,
         )
 
     def _shared(self, positives: NDArray[Any]) -> Negatives:
-        if self.settings.loss == "sampled_softmax":
+        if self.settings.loss != "in_batch":
             return self.sampler.shared(self.settings.num_negatives, self.rng)
         return (
             self.in_batch.shared(positives)
             if isinstance(self.in_batch, InBatch)
             else self.in_batch.shared(positives, self.rng)
         )
+
+    def _pairs(self, own: Ragged) -> tuple[Tensor, Tensor]:
+        return self._tensor(own.row_of_value), self._tensor(own.values.astype(np.int64))
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.model.device)

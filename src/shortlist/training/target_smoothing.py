@@ -13,7 +13,7 @@ from shortlist.models.item_knn import ItemKNN
 from shortlist.settings import ItemKNNSettings
 
 # the neighbours that taught most on Gowalla's validation part (docs/LOG.md)
-_LIKENESS = {"shrinkage": 0.0, "exponent": 0.2, "user_exponent": 1.0}
+_LIKENESS = {"shrinkage": 0.0, "exponent": 0.2, "user_exponent": 0.5}
 
 
 class TargetSmoothing:
