@@ -90,7 +90,9 @@ export function MapStage({ map, landing, found, colour, control, onCentre, onPic
   const marked = [...(landing ? [landing, ...landing.items] : []), ...(found ? [found] : [])];
   acts.current = { onCentre, onPick, marked };
 
+  // Effects run after painting, and the page may have been left by then: no canvas, nothing to do.
   useEffect(() => {
+    if (!canvas.current) return undefined;
     const ending = new AbortController();
     const { signal } = ending;
     let over = -1;
@@ -115,9 +117,11 @@ export function MapStage({ map, landing, found, colour, control, onCentre, onPic
   }, [map]);
 
   useEffect(() => {
+    if (!canvas.current) return undefined;
     const byWeight = colour !== "tags";
     control.current?.weigh(colour === "fit" ? landing.fit : points.weights);
     const recolour = () => {
+      if (!canvas.current) return;
       const alpha = points.count > 20_000 ? 0.62 : 0.82;
       control.current?.redraw({ ...coloursOf(about.legend, canvas.current), byWeight, lit: byWeight ? -1 : lit, alpha });
     };
