@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 from shortlist.losses.tiles import ItemTiles, QueryTiles, item_by_item
 
 _GATHERED = 4  # numbers passed over in the time of gathering one, and scattering its gradient
-WIDE = 2**16
+WIDE = 2**18
 """Items from which on a tile holds some of them, and no longer all of them, for some of the queries."""
 
 
@@ -32,7 +32,7 @@ def full_softmax(
 
     With logits s = query · itemsᵀ + bias and a target distribution p_b for query b (Σ_i p_bi = 1):
     −Σ_i p_bi log softmax(s_b)_i, mean over queries. The B × N logits are never held together: a tile of them stays in
-    the caches, gives its part of the gradient, softmax(s) − p, and is written over. Up to 65,535 items a tile holds all
+    the caches, gives its part of the gradient, softmax(s) − p, and is written over. Up to 262,143 items a tile holds all
     logits of some queries, whose normalisers log Σ_i exp(s_bi) are then known at once: three matrix products, the least
     there can be. Beyond, it holds some items' logits of all queries; these give the normalisers first and are formed
     again for the gradient, a fourth product. So a million items need no more room for logits than a thousand. Both
