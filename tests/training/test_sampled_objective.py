@@ -130,7 +130,7 @@ def test_hard_negatives_are_the_ones_the_model_ranks_high(world: Dataset) -> Non
     assert losses["cache"][-1] > max(losses["none"])
 
 
-@pytest.mark.parametrize("calibration", [0.0, 0.5])
+@pytest.mark.parametrize("calibration", [0.0, 0.5, 1.0])
 def test_a_network_that_knows_nothing_is_right_on_average(world: Dataset, calibration: float) -> None:
     """No constant added to all scores makes the logistic loss smaller: its derivative is zero."""
     given = {"loss": "bce", "num_negatives": 16, "calibration": calibration}
@@ -138,7 +138,13 @@ def test_a_network_that_knows_nothing_is_right_on_average(world: Dataset, calibr
     for name in ("items.free", "item_bias"):
         dict(model.named_parameters())[name].data.zero_()
     objective = SampledObjective(model, examples, settings, counts, remove_seen=True)
-    objective.loss(one_batch(examples)).backward()  # type: ignore[no-untyped-call]
+    loss = objective.loss(one_batch(examples))
+    alpha = 16 / (world.num_items - 1)
+    beta = 1 - calibration * (1 - alpha)  # linear in the calibration, from 1 to α
+    log_odds = np.log(beta / 16)
+    expected = (beta * np.log1p(np.exp(-log_odds)) + 16 * np.log1p(np.exp(log_odds))) / 17
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+    loss.backward()  # type: ignore[no-untyped-call]
     assert model.item_bias.grad is not None
     assert model.item_bias.grad.abs().sum() > 1e-3
     assert model.item_bias.grad.sum().item() == pytest.approx(0, abs=1e-6)
